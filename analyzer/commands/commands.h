@@ -1,0 +1,17 @@
+// The subcommands of `leaktrace`, one file each. Each function adds its subcommand, with its options and examples, to the application and
+// sets `exit_status` when it has run: 0 done, 1 the answer is "leak" or some traces could not be read, 2 wrong use or unusable input.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace leaktrace::commands {
+
+void AddRun(CLI::App& app, int& exit_status);
+void AddRecord(CLI::App& app, int& exit_status);
+void AddWait(CLI::App& app, int& exit_status);
+void AddReport(CLI::App& app, int& exit_status);
+void AddDump(CLI::App& app, int& exit_status);
+void AddHooks(CLI::App& app, int& exit_status);
+void AddHelp(CLI::App& app, int& exit_status);
+
+}  // namespace leaktrace::commands

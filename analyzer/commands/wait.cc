@@ -1,0 +1,10 @@
+#include "analyzer/commands/commands.h"
+
+namespace leaktrace::commands {
+
+void AddWait(CLI::App& app, int& exit_status) {
+  auto* command = app.add_subcommand("wait", "");
+  command->callback([&exit_status] { exit_status = 2; });
+}
+
+}  // namespace leaktrace::commands
