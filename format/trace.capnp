@@ -57,35 +57,39 @@ struct FrameTable {
   auxiliaries @5 :Data;             # (zstd) varint
 }
 
-# What an allocation has in common with others: an event names a kind, so that it costs a byte or two.
+# What an allocation or a mapping has in common with others: an event names a kind, so that it costs a byte or two.
 struct KindTable {
   firstId @0 :UInt32;
   count @1 :UInt32;
   stacks @2 :Data;                  # (zstd) varint: frame id of the innermost frame
-  sizes @3 :Data;                   # (zstd) varint: requested bytes
-  attributes @4 :Data;              # (zstd) 4 bytes each: entry point, allocator, request phase, flags (bit 0: JavaScript heap)
-  routes @5 :Data;                  # (zstd) varint: index into the routes of MarkList, 0 = none
+  sizes @3 :Data;                   # (zstd) varint: requested bytes; 0 where the size varies
+  attributes @4 :Data;              # (zstd) 4 bytes each: entry point, allocator, request phase, flags (bit 0: JavaScript heap,
+                                    # bit 1: the size varies: it is in the events' column)
+  routes @5 :Data;                  # (zstd) varint: number of a route of MarkList, from 1; 0 = none
 }
 
-# Events in time order. Operations, one byte each:
+# Events in time order. Operations, one byte each (analyzer/trace/operation.h):
 #   0 allocate, 1 free, 2 reallocate, 3 free of an unknown pointer, 4 map, 5 unmap, 6 remap, 7 advise, 8 socket, 9 heap destroy,
-#   10 overlap (an allocation at the address of a live block: that block is gone, its free was not seen), 11 jsHeapGrow ...
-# An allocate takes the next number of `kinds` and has the next allocation index. A free takes a number of `distances`: allocation index of
-# the next allocate minus allocation index of the freed block, so the last block allocated is 1. A reallocate takes both: first the
-# distance of the old block, then the kind of the new one, which has an allocation index of its own. 10 takes a distance.
+#   10 overlap (an allocation at the address of a live block follows: that block is gone, its free was not seen)
+# Allocate and reallocate take the next number of `kinds` and have the next allocation number; where the kind's size varies, they take the
+# next of `sizes`. Free, reallocate and overlap take the next of `distances`: the number of the next allocation (for a reallocate: its own)
+# minus the number of the block that ends, so the last block allocated is 1. 3 to 9 take a record of `sideRecords`, whose fields
+# format/README.md lists. Map and remap have the next mapping number.
 struct EventBlock {
   firstEvent @0 :UInt64;
   firstAllocation @1 :UInt64;
-  count @2 :UInt32;
-  allocations @3 :UInt32;           # allocates and reallocates in this block
-  startTime @4 :UInt64;
-  endTime @5 :UInt64;
-  operations @6 :Data;              # (zstd)
-  kinds @7 :Data;                   # (zstd) varint: kind id
-  distances @8 :Data;               # (zstd) varint
-  timeRuns @9 :Data;                # (zstd) varint pairs: events, then microseconds that pass after them; covers all events
-  threadRuns @10 :Data;             # (zstd) varint pairs: thread index, events
-  sideRecords @11 :Data;            # (zstd) varints of operations 3 to 9, in order: see format/README.md
+  firstMapping @2 :UInt64;
+  count @3 :UInt32;
+  allocations @4 :UInt32;           # allocates and reallocates in this block
+  startTime @5 :UInt64;             # of the first event
+  endTime @6 :UInt64;               # of the last event
+  operations @7 :Data;              # (zstd)
+  kinds @8 :Data;                   # (zstd) varint: kind id
+  sizes @9 :Data;                   # (zstd) varint
+  distances @10 :Data;              # (zstd) varint
+  timeRuns @11 :Data;               # (zstd) varint pairs: events, then microseconds that pass after them; covers all events
+  threadRuns @12 :Data;             # (zstd) varint pairs: thread index, events; covers all events
+  sideRecords @13 :Data;            # (zstd) varints
 }
 
 struct MarkList {
