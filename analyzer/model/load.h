@@ -15,8 +15,8 @@ struct LoadOptions {
   std::function<void(std::uint64_t, std::uint64_t)> progress;
 };
 
-// Linear in the trace. What is damaged is skipped and counted in TraceModel::integrity. Errors (one line that names the file and says what
-// to do): the file cannot be read, or it is no trace.
+// Linear in the trace. What is damaged is skipped and counted in TraceModel::integrity. Errors (one line that names the
+// file and says what to do): the file cannot be read, or it is no trace.
 [[nodiscard]] absl::StatusOr<TraceModel> LoadTrace(const std::string& path, const LoadOptions& options = {});
 
 }  // namespace leaktrace::model

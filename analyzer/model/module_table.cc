@@ -25,8 +25,8 @@ const Module* ModuleTable::Find(std::uint64_t address, FrameId frame) const {
   for (auto module = modules_.rbegin(); module != modules_.rend(); ++module) {
     if (address < module->begin || address >= module->end) continue;
     if (frame >= module->first_frame && frame < module->end_frame) return &*module;
-    // A frame keeps its first id for the whole session: one that was first seen before a module at its address came (late
-    // announcement) still belongs to the only module that was ever there.
+    // A frame keeps its first id for the whole session: one that was first seen before a module at its address came
+    // (late announcement) still belongs to the only module that was ever there.
     unloaded = &*module;
   }
   return unloaded;

@@ -37,14 +37,16 @@ class ModuleTable {
   // The module that held `address` when `frame` was captured; null where none did (JIT code, anonymous memory).
   [[nodiscard]] const Module* Find(std::uint64_t address, FrameId frame) const;
 
-  // The same for a frame: looks at the call instruction for return addresses. Null for frames that are no machine code of a module.
+  // The same for a frame: looks at the call instruction for return addresses. Null for frames that are no machine code
+  // of a module.
   [[nodiscard]] const Module* Find(const StackFrame& frame) const;
 
  private:
   std::vector<Module> modules_;
 };
 
-// The address inside the instruction that a frame of machine code was executing: a return address points behind its call.
+// The address inside the instruction that a frame of machine code was executing: a return address points behind its
+// call.
 [[nodiscard]] std::uint64_t CodeAddress(const StackFrame& frame);
 
 }  // namespace leaktrace::model

@@ -23,7 +23,8 @@ struct StackFrame {
 
 class StackTree {
  public:
-  // Frames are appended in the order of their ids. Ids that the trace lost are filled with frames of kind kBroken and no caller.
+  // Frames are appended in the order of their ids. Ids that the trace lost are filled with frames of kind kBroken and
+  // no caller.
   void Add(FrameId id, FrameId caller, format::FrameKind kind, std::uint64_t value, std::uint32_t auxiliary);
 
   // Ids are 1 to size().

@@ -1,5 +1,6 @@
-// Everything that is known of a trace, in memory that is bounded by its stacks, origins and modules, not by its length: what reports, evidence
-// and exports are made from. Plain data; made by LoadTrace (load.h), never changed afterwards, and then safe to read from several threads.
+// Everything that is known of a trace, in memory that is bounded by its stacks, origins and modules, not by its length:
+// what reports, evidence and exports are made from. Plain data; made by LoadTrace (load.h), never changed afterwards,
+// and then safe to read from several threads.
 //
 // Times are nanoseconds since the target's start; bytes of the heap are as requested.
 #pragma once
@@ -36,7 +37,8 @@ struct Program {
 
 struct End {
   enum class Kind { kExit, kSignal, kExec, kRunning, kLost };
-  // kRunning: the trace has no end yet. kLost: it has an end that says nothing of the target's. kExec: another program replaced it.
+  // kRunning: the trace has no end yet. kLost: it has an end that says nothing of the target's. kExec: another program
+  // replaced it.
   Kind kind = Kind::kRunning;
   int status = 0;  // exit status or signal
   bool out_of_memory_kill = false;
@@ -62,7 +64,8 @@ struct Integrity {
   std::uint64_t damaged_chunks = 0, unknown_chunks = 0, lost_events = 0;
   std::vector<std::string> damage;  // a line each, as far as they are kept
 
-  // Share of the events of the heap whose counterpart is known: 1 - (unknown frees + overlaps + dropped + lost) / all. 1 without events.
+  // Share of the events of the heap whose counterpart is known: 1 - (unknown frees + overlaps + dropped + lost) / all.
+  // 1 without events.
   [[nodiscard]] double Coverage() const;
 };
 
@@ -95,10 +98,13 @@ struct RunPhase {
   std::uint64_t allocations = 0, frees = 0;            // of the heap, within the span
   std::uint64_t allocated_bytes = 0, freed_bytes = 0;  // likewise
   std::uint64_t live_bytes = 0, live_blocks = 0;       // of the heap, at its end
-  std::size_t start_checkpoint = 0, end_checkpoint = 0;  // checkpoints at its start and its end; exact for marked phases
+  std::size_t start_checkpoint = 0,
+              end_checkpoint = 0;  // checkpoints at its start and its end; exact for marked phases
 };
 
-// Of what an origin allocated (or mapped) within one run phase and between two checkpoints: what is live at the end of the trace.
+// Of what an origin allocated (or mapped) within one run phase and between two checkpoints: what is live at the end, or,
+// where the target exited by itself, was live when it began to exit: what teardown frees would have stayed in a server
+// that runs on.
 struct Survivors {
   OriginId origin = 0;
   std::uint32_t run_phase = 0;   // index into TraceModel::run_phases
@@ -120,6 +126,13 @@ struct LiveMapping {
 struct Peak {
   std::uint64_t live_bytes = 0, live_blocks = 0;
   std::uint64_t time = 0, event = 0, requests = 0;
+};
+
+// The target began to exit: exit, _exit or the end of main.
+struct Exit {
+  std::uint64_t time = 0, event = 0;
+  std::size_t checkpoint = 0;  // the state at this moment
+  std::uint64_t live_bytes = 0, live_blocks = 0;
 };
 
 struct Mark {
@@ -181,30 +194,31 @@ struct TraceModel {
   End end;
   std::uint64_t duration = 0;
   std::uint64_t events = 0;
-  std::uint64_t requests = 0;     // 0 also where none can be seen: see saw_server
-  bool saw_server = false;        // connections were accepted or requests were counted
+  std::uint64_t requests = 0;  // 0 also where none can be seen: see saw_server
+  bool saw_server = false;     // connections were accepted or requests were counted
   std::uint64_t recorder_cpu = 0, recorder_peak_rss = 0;
 
   StackTree stacks;
   ModuleTable modules;
-  std::vector<Origin> origins;         // [kLostOrigin] is not a real one
-  std::vector<OriginTotals> totals;    // by OriginId
+  std::vector<Origin> origins;       // [kLostOrigin] is not a real one
+  std::vector<OriginTotals> totals;  // by OriginId
   Timeline timeline;
-  std::vector<Survivors> survivors;    // ordered by checkpoint, then run phase, then origin
+  std::vector<Survivors> survivors;  // ordered by checkpoint, then run phase, then origin
   std::vector<LiveMapping> live_mappings;
   Peak peak;
+  std::optional<Exit> exit;
   std::uint64_t allocations = 0, frees = 0, allocated_bytes = 0, freed_bytes = 0;  // of the heap
-  std::uint64_t live_bytes = 0, live_blocks = 0;                                  // of the heap, at the end
-  std::uint64_t mapped_bytes = 0, mappings = 0;                                   // by mmap, at the end
+  std::uint64_t live_bytes = 0, live_blocks = 0;                                   // of the heap, at the end
+  std::uint64_t mapped_bytes = 0, mappings = 0;                                    // by mmap, at the end
 
-  std::vector<RunPhase> run_phases;    // at least one
-  std::vector<MemorySample> memory;    // thinned to a few thousand
+  std::vector<RunPhase> run_phases;  // at least one
+  std::vector<MemorySample> memory;  // thinned to a few thousand
   std::vector<std::string> memory_categories;
-  std::vector<JsHeapSample> js_heap;   // likewise
+  std::vector<JsHeapSample> js_heap;  // likewise
   std::vector<Mark> marks;
-  std::vector<std::string> routes;     // [0] is ""
+  std::vector<std::string> routes;  // [0] is ""
   std::vector<Thread> threads;
-  std::uint64_t thread_count = 0;      // ever
+  std::uint64_t thread_count = 0;  // ever
 
   std::vector<JsScript> js_scripts;
   absl::flat_hash_map<std::uint32_t, JsFunction> js_functions;  // by id
