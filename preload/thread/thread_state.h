@@ -1,0 +1,46 @@
+// What a thread of the target holds for the library: one thread-local struct, constant-initialised, never destroyed, in
+// the static TLS block. So it is there before the thread's first instruction of C and after its last destructor, and
+// reading it calls nothing.
+#pragma once
+
+#include <cstdint>
+
+#include "format/ring.h"
+#include "preload/session/process.h"
+
+namespace leaktrace::preload {
+
+struct StackTree;  // record/stack_tree.h
+
+// What the thread is doing inside a hook. Only the outermost hook records.
+enum class Guard : std::uint32_t {
+  kOutside = 0,
+  kInOriginal = 1,  // the original function runs, or this library's own cold code: hooks that it calls do not record
+  kWriting = 2,     // a record is being written: a hook that runs now was called by a signal handler, and records in a
+                    // ring of its own
+};
+
+struct ThreadState {
+  // The first cache line is what an event touches.
+  std::uint32_t session = kNoSession;  // equal to Process::session: this thread records
+  Guard guard = Guard::kOutside;
+  std::uint64_t* ring = nullptr;  // the ring's words
+  std::uint64_t mask = 0;         // words in the ring - 1
+  std::uint64_t head = 0;         // next word to write; the slot's head follows it
+  std::uint64_t limit = 0;  // a record that would end beyond this word makes the writer look at the recorder's tail
+  format::ThreadSlot* slot = nullptr;
+  StackTree* tree = nullptr;  // made at the first capture
+  format::RequestPhase phase = format::RequestPhase::kNone;
+  bool transient = false;  // holds its slot for one hook only: see thread/registration.h
+  bool dropping = false;   // the ring is full and the policy is to drop
+
+  // [stack_low, stack_high): where this thread's stack lies. Both 0: unknown.
+  std::uintptr_t stack_low = 0;
+  std::uintptr_t stack_high = 0;
+  std::uint32_t slot_index = 0;
+  std::uint32_t end_passes = 0;  // runs of the thread-end destructor so far
+};
+
+extern constinit __thread ThreadState thread_state __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+}  // namespace leaktrace::preload
