@@ -139,8 +139,8 @@ struct MapWord {
 //   +------+--------------------------------------------------------+
 enum class FrameKind : std::uint8_t {
   kNative = 0,         // value = return address (the call is before it)
-  kInterpreted = 1,    // V8 interpreter: value = BytecodeArray address, auxiliary = bytecode offset
-  kJit = 2,            // V8 machine code: value = return address, auxiliary = code epoch (CodeRecord)
+  kInterpreted = 1,    // V8 interpreter: value = address of the bytecode being executed (BytecodeArray + offset)
+  kJit = 2,            // V8 machine code: value = return address
   kJsc = 3,            // JavaScriptCore: value = id of a kJsFunction of this session, auxiliary = call-site index
   kTruncated = 4,      // the stack goes on beyond the depth limit; value = frames kept
   kBroken = 5,         // the unwinder could not go on here; value = the last return address
@@ -202,7 +202,7 @@ enum class CodeKind : std::uint32_t { kBuiltin = 0, kBytecode = 1, kBaseline = 2
 struct CodeRecord {
   std::uint64_t isolate, start;
   std::uint32_t size;
-  std::uint32_t epoch;   // frames with this or a later epoch, up to the next change of this range, mean this code
+  std::uint32_t reserved1;
   CodeKind kind;
   std::uint32_t script;  // id of a kScript, 0 = none
   std::uint32_t name_bytes, reserved;
@@ -352,6 +352,7 @@ struct alignas(64) SessionHeader {
   std::uint64_t hook_map_offset;       // HookMapTable (hook_map.h)
   std::uint64_t rows_offset, rows_bytes;  // the recorder's to fill: unwind rows
   std::uint64_t rings_offset;          // ring i at rings_offset + i * options.ring_bytes
+  std::uint64_t jsc_layout_offset;     // JscLayout (jsc_layout.h)
 
   std::uint32_t pid, parent_pid;
   ClockKind clock;

@@ -1,0 +1,58 @@
+// Frames that have no unwind row: are they JavaScript, and what must be recorded now so that they can be named later?
+//
+// For the stack walker, with the guard at kWriting. No function here allocates from the target's heaps.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "preload/base/attributes.h"
+#include "preload/thread/thread_state.h"
+
+namespace leaktrace::preload::js {
+
+// A JavaScript frame: what is recorded for it, and the stack slots that this was read from. While pc, rbp and those
+// slots are the same, the frame is the same.
+struct Frame {
+  std::uint64_t word;  // FrameWord
+  std::uint32_t auxiliary;
+  std::uint32_t checked;  // how many of slots are used
+  const std::uint64_t* slots[2];
+};
+
+// What a thread knows of the JavaScript engine that runs on it.
+struct EngineState {
+  // Changes when code addresses may mean something else than before, or names have become available: what was derived
+  // from addresses (a cached stack, the nodes of the stack tree) is void. Written by this thread only.
+  std::uint32_t epoch = 0;
+  std::uint32_t polls = 0;  // times that the thread was looked at for an isolate
+  void* isolate = nullptr;  // V8: the isolate whose code events are received or have been asked for
+};
+extern constinit __thread EngineState engine_state __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+LEAKTRACE_HOT std::uint32_t Epoch() { return engine_state.epoch; }
+
+enum class Engine : std::uint8_t { kNone = 0, kV8 = 1, kJsc = 2 };
+extern Engine engine __attribute__((visibility("hidden")));  // set once, before recording begins
+
+LEAKTRACE_COLD bool DescribeV8Frame(std::uintptr_t pc, std::uintptr_t fp, Frame& frame);
+LEAKTRACE_COLD bool DescribeJscFrame(ThreadState& thread, std::uintptr_t pc, std::uintptr_t fp, Frame& frame);
+
+// For a frame at `fp` (its own rbp; [fp - 48, fp + 40) must be readable) whose pc has no unwind row. False: not known
+// to be JavaScript. May append records to the thread's ring (a function seen for the first time).
+inline bool DescribeFrame(ThreadState& thread, std::uintptr_t pc, std::uintptr_t fp, Frame& frame) {
+  switch (engine) {
+    case Engine::kV8:
+      return DescribeV8Frame(pc, fp, frame);
+    case Engine::kJsc:
+      return DescribeJscFrame(thread, pc, fp, frame);
+    case Engine::kNone:
+      break;
+  }
+  return false;
+}
+
+// Finds out which engine the process has; once, in the constructor, before recording begins.
+LEAKTRACE_COLD void Initialize();
+
+}  // namespace leaktrace::preload::js
