@@ -287,10 +287,11 @@ enum class UnwindRule : std::uint8_t {
   kNoRow = 0,      // not covered: use the frame pointer
   kRsp = 1,        // CFA = rsp + cfa_offset
   kRbp = 2,        // CFA = rbp + cfa_offset
-  kPlt = 3,        // CFA = rsp + 8 + ((pc & 15) >= 11 ? 8 : 0), the expression of every x86-64 .plt
+  kPlt = 3,        // CFA = rsp + 8 + ((pc & 15) >= cfa_offset ? 8 : 0), the expression of every x86-64 .plt
   kEnd = 4,        // the return address is undefined: outermost frame
   kSignalFrame = 5,  // rt_sigreturn: registers are in the ucontext at rsp
   kUnsupported = 6,  // an expression that has no compact form
+  kRbpDeref = 7,   // CFA = *(rbp + cfa_offset), and the caller's rbp is at rbp + 8 * rbp_offset: a function that realigns its stack
 };
 struct UnwindRow {
   std::uint32_t pc;          // from the module's load address
