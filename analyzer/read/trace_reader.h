@@ -105,6 +105,13 @@ struct EventBatch {
   absl::Span<const SideRecord> side_records;
 };
 
+// A heap block that is live after the last event.
+struct LiveBlock {
+  std::uint64_t allocation = 0;  // its number
+  std::uint64_t size = 0;        // requested bytes
+  std::uint32_t kind = kLostKind;
+};
+
 class TraceVisitor {
  public:
   virtual ~TraceVisitor() = default;
@@ -123,6 +130,8 @@ class TraceVisitor {
   virtual void OnHookMap(format::trace::HookMap::Reader) {}
   virtual void OnFooter(format::trace::Footer::Reader) {}
   virtual void OnSymbols(format::trace::SymbolTable::Reader) {}
+  // After everything else: all blocks that are live at the end, in the order of their allocation numbers, in parts.
+  virtual void OnLiveBlocks(absl::Span<const LiveBlock>) {}
 };
 
 // Something that is missing from a file or was skipped.
@@ -134,6 +143,8 @@ struct Damage {
 };
 
 struct ReadOptions {
+  // false: chunks of events are not decoded at all, neither are frames and kinds: a quick look at everything else.
+  bool events = true;
   // Called with the bytes read so far and the bytes of the file, about once per chunk.
   std::function<void(std::uint64_t, std::uint64_t)> progress;
 };
