@@ -19,7 +19,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "analyzer/trace/event_block.h"
 #include "analyzer/trace/operation.h"
+#include "analyzer/trace/side_record.h"
 #include "format/chunk.h"
 #include "format/ring.h"
 #include "format/trace.capnp.h"
@@ -49,42 +51,10 @@ struct KindBatch {
 // Stands for the kind of a block whose allocation was in a chunk that is lost.
 inline constexpr std::uint32_t kLostKind = 0;
 
-// A part of an earlier mapping that an event released (unmap, remap, map over it) or advised about.
-struct MappingPart {
-  std::uint64_t mapping = 0;  // number of the mapping
-  std::uint64_t bytes = 0;
-};
-
-// What an event has beyond its operation, for the operations that are neither allocate, free, reallocate nor overlap.
-struct SideRecord {
-  std::uint32_t event = 0;  // index of the event in its batch
-  trace::Operation operation = trace::Operation::kMap;
-  // kMap, kRemap (after the move), kUnmap, kAdvise: the range. kUnknownFree: the pointer. kHeapDestroy: the heap; its
-  // blocks' frees follow.
-  std::uint64_t address = 0;
-  std::uint64_t length = 0;
-  std::uint64_t old_address = 0, old_length = 0;  // kRemap: the range before
-  std::uint64_t mapping = 0;                      // kMap, kRemap: number of the mapping that begins here, from 0
-  std::uint32_t kind = 0;  // kMap, kRemap: stack, entry point, request phase and route; its size varies always
-  std::uint32_t protection = 0, flags = 0;  // kMap, kRemap: as passed to mmap
-  std::uint64_t file_offset = ~0ull;        // kMap, kRemap: ~0 = anonymous
-  std::uint32_t advice = 0;                 // kAdvise: as passed to madvise
-  std::int32_t descriptor = 0;              // kSocket
-  format::SocketEvent socket_event{};       // kSocket
-  std::uint64_t bytes = 0;                  // kSocket: bytes moved; for kAccepted the listening descriptor
-  format::EntryPoint entry{};               // kUnknownFree
-  std::uint8_t allocator = 0;               // kUnknownFree, kHeapDestroy
-  absl::Span<const MappingPart> parts;  // kMap (what it replaced), kRemap (what it moved or replaced), kUnmap, kAdvise
-};
-
-struct TimeRun {
-  std::uint32_t events = 0;  // as many events happened at `time` (resolution: trace::kTimeResolution)
-  std::uint64_t time = 0;    // ns since the start
-};
-struct ThreadRun {
-  std::uint32_t events = 0;
-  std::uint32_t thread = 0;  // MarkList.Thread.index
-};
+using trace::MappingPart;
+using trace::SideRecord;
+using trace::ThreadRun;
+using trace::TimeRun;
 
 // Events in time order. Event i of the batch has the number first_event + i.
 struct EventBatch {
@@ -154,6 +124,7 @@ struct ReadSummary {
   std::uint64_t chunks = 0;          // read well
   std::uint64_t events = 0;          // delivered
   std::uint64_t unknown_chunks = 0;  // of kinds that this version does not know, skipped
+  bool being_written = false;        // a recorder is still at work on it
   bool complete = false;             // a footer was read: the trace was finished
   std::vector<Damage> damage;        // the first kMaxDamageEntries
   std::uint64_t damaged = 0;         // all of them

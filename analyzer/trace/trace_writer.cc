@@ -1,0 +1,61 @@
+#include "analyzer/trace/trace_writer.h"
+
+#include <capnp/serialize.h>
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "analyzer/trace/chunk.h"
+
+namespace leaktrace::trace {
+
+absl::StatusOr<std::unique_ptr<TraceWriter>> TraceWriter::Create(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor < 0) {
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot create the trace ", path));
+  }
+  return std::make_unique<TraceWriter>(descriptor, path);
+}
+
+TraceWriter::~TraceWriter() { close(descriptor_); }
+
+absl::Status TraceWriter::Append(format::ChunkKind kind, capnp::MessageBuilder& message) {
+  const kj::Array<capnp::word> words = capnp::messageToFlatArray(message);
+  const auto bytes = words.asBytes();
+  if (bytes.size() > format::kMaxChunkBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a chunk of ", bytes.size(), " bytes is too large for a trace"));
+  }
+  format::ChunkHeader header = MakeChunkHeader(kind, sequence_, absl::MakeConstSpan(bytes.begin(), bytes.size()));
+  iovec parts[2] = {{&header, sizeof(header)}, {const_cast<unsigned char*>(bytes.begin()), bytes.size()}};
+  const std::uint64_t end = bytes_ + sizeof(header) + bytes.size();
+  std::uint64_t position = bytes_;
+  while (position < end) {
+    const ssize_t written = pwritev(descriptor_, parts, 2, static_cast<off_t>(position));
+    if (written <= 0) {
+      if (written < 0 && errno == EINTR) continue;
+      const int error = written == 0 ? ENOSPC : errno;
+      // Best effort: where even this fails, a reader reports the torn chunk.
+      if (ftruncate(descriptor_, static_cast<off_t>(bytes_)) != 0)
+        return absl::ErrnoToStatus(error, absl::StrCat("cannot write ", path_));
+      return absl::ErrnoToStatus(error, absl::StrCat("cannot write ", path_));
+    }
+    position += static_cast<std::uint64_t>(written);
+    auto left = static_cast<std::size_t>(written);
+    for (iovec& part : parts) {
+      const std::size_t done = std::min(left, part.iov_len);
+      part.iov_base = static_cast<char*>(part.iov_base) + done;
+      part.iov_len -= done;
+      left -= done;
+    }
+  }
+  bytes_ = end;
+  ++sequence_;
+  return absl::OkStatus();
+}
+
+}  // namespace leaktrace::trace
