@@ -1,10 +1,12 @@
 #include "analyzer/symbolize/symbolizer.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "analyzer/symbolize/module_list.h"
+#include "analyzer/symbolize/module_symbols.h"
 
 namespace leaktrace::symbolize {
 namespace {
@@ -37,8 +39,8 @@ class Symbolizer::Impl {
  public:
   explicit Impl(Options options) : options_(std::move(options)) {}
 
-  std::vector<Line> ResolveOne(const Frame& frame) const {
-    if (const auto bundled = bundled_.find(frame.id); bundled != bundled_.end()) return bundled->second;
+  std::vector<Line> ResolveOne(const Frame& frame) {
+    if (const auto known = known_.find(frame.id); known != known_.end()) return known->second;
     switch (frame.kind) {
       case format::FrameKind::kInterpreted:
       case format::FrameKind::kJit:
@@ -48,12 +50,14 @@ class Symbolizer::Impl {
         return {Marker("[deeper frames were not recorded]", LineKind::kUnknown)};
       case format::FrameKind::kScheduledBy:
         return {Marker("[scheduled by]", LineKind::kUnknown)};
+      // A return address may be the first of the next function, when the call is the last of its own.
       case format::FrameKind::kNative:
       case format::FrameKind::kBroken:
+        return ResolveCode(frame, frame.value == 0 ? 0 : frame.value - 1);
       case format::FrameKind::kSignal:
-        break;
+        return ResolveCode(frame, frame.value);
     }
-    return {Place(frame)};
+    return {Marker("[unknown]", LineKind::kUnknown)};
   }
 
   static Line Marker(std::string text, LineKind kind) {
@@ -63,40 +67,51 @@ class Symbolizer::Impl {
     return line;
   }
 
-  Line Place(const Frame& frame) const {
-    Line line;
-    line.offset = frame.value;
-    if (const auto index = modules.Find(frame.value, frame.id)) {
-      const Module& module = modules.modules()[*index];
-      line.module = BaseName(module.path);
-      line.offset = frame.value - module.load_address;
-    }
-    return line;
-  }
-
-  ModuleList modules;
-  absl::flat_hash_map<std::uint32_t, std::vector<Line>> bundled_;
+  ModuleList modules_;
+  absl::flat_hash_map<std::uint32_t, std::vector<Line>> known_;  // by frame id: bundled lines, JavaScript
   absl::flat_hash_map<std::uint64_t, std::string> hooked_;
   std::vector<std::string> notes_;
 
  private:
-  Options options_;
+  std::vector<Line> ResolveCode(const Frame& frame, std::uint64_t address) {
+    const std::optional<std::size_t> index = modules_.Find(address, frame.id);
+    if (!index) {
+      Line line;
+      line.offset = frame.value;
+      return {line};
+    }
+    const Module& module = modules_.modules()[*index];
+    // A library may be loaded many times; it is read once.
+    auto& symbols = symbols_[{module.path, module.build_id}];
+    if (symbols == nullptr) symbols = std::make_unique<ModuleSymbols>(module, options_, notes_);
+    std::vector<Line> lines = symbols->Find(address - module.load_address);
+    if (lines.empty()) lines.emplace_back();
+    for (Line& line : lines) {
+      line.module = BaseName(module.path);
+      line.offset = frame.value - module.load_address;
+    }
+    return lines;
+  }
+
+  const Options options_;
+  absl::flat_hash_map<std::pair<std::string, std::string>, std::unique_ptr<ModuleSymbols>>
+      symbols_;  // by path, build-id
 };
 
 Symbolizer::Symbolizer(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Symbolizer::~Symbolizer() = default;
 
-void Symbolizer::AddModule(Module module) { impl_->modules.Add(std::move(module)); }
+void Symbolizer::AddModule(Module module) { impl_->modules_.Add(std::move(module)); }
 
 void Symbolizer::AddBundled(std::uint32_t frame_id, std::vector<Line> lines) {
-  impl_->bundled_[frame_id] = std::move(lines);
+  impl_->known_[frame_id] = std::move(lines);
 }
 
 void Symbolizer::AddJavaScript(std::uint32_t frame_id, std::string function, std::string file, std::uint32_t line) {
   Line named = Impl::Marker(std::move(function), LineKind::kJs);
   named.file = std::move(file);
   named.line = line;
-  impl_->bundled_[frame_id] = {std::move(named)};
+  impl_->known_[frame_id] = {std::move(named)};
 }
 
 void Symbolizer::AddHookedFunction(std::uint64_t address, std::string name) {

@@ -1,0 +1,37 @@
+// What is known of one module's code: its symbols, its debug information, and the functions that were recovered where
+// it is stripped. Files are opened when the module is made, DWARF is read when it is first asked for. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "analyzer/symbolize/debug_files.h"
+#include "analyzer/symbolize/dwarf_info.h"
+#include "analyzer/symbolize/symbol_table.h"
+#include "analyzer/symbolize/symbolizer.h"
+
+namespace leaktrace::symbolize {
+
+class ModuleSymbols {
+ public:
+  // `notes` gets a sentence for each file that is missing or of another build.
+  ModuleSymbols(const Module& module, const Options& options, std::vector<std::string>& notes);
+
+  // The lines at an address of the module (ELF addresses) that lies in the instruction asked for; empty where nothing
+  // is known. Only what names need is filled in: function, file, line, kind, inlined, evidence.
+  std::vector<Line> Find(std::uint64_t address);
+
+ private:
+  std::string Readable(std::string_view symbol);
+
+  const bool full_names_;
+  std::vector<SymbolTable> tables_;       // best first
+  std::vector<std::string> dwarf_paths_;  // not opened yet, best first
+  std::vector<std::unique_ptr<DwarfInfo>> dwarf_;
+  absl::flat_hash_map<std::string, std::string> readable_;
+};
+
+}  // namespace leaktrace::symbolize
