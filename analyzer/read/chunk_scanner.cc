@@ -124,6 +124,12 @@ bool ChunkScanner::Next(ScannedChunk& chunk) {
     position_ = next;
     return status_.ok();
   }
+  chunk.version = header.version;
+  chunk.kind = static_cast<format::ChunkKind>(header.kind);
+  if (skips_(chunk.kind)) {
+    position_ = end;
+    return true;
+  }
   payload_.resize(header.payload_bytes / sizeof(capnp::word));
   const absl::Span<std::uint8_t> bytes(reinterpret_cast<std::uint8_t*>(payload_.data()), header.payload_bytes);
   if (!ReadBytes(body, bytes)) return false;
@@ -133,8 +139,6 @@ bool ChunkScanner::Next(ScannedChunk& chunk) {
     position_ = end == size_ || ReadHeader(end, following) ? end : FindHeader(body);
     return status_.ok();
   }
-  chunk.version = header.version;
-  chunk.kind = static_cast<format::ChunkKind>(header.kind);
   chunk.payload = payload_;
   position_ = end;
   return true;

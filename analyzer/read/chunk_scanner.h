@@ -71,7 +71,9 @@ struct ScannedChunk {
 
 class ChunkScanner {
  public:
-  explicit ChunkScanner(ByteSource& source) : source_(source), size_(source.Size()) {}
+  // The payloads of kinds for which `skips` is true are passed over: neither read nor checked, delivered empty.
+  ChunkScanner(ByteSource& source, bool (*skips)(format::ChunkKind))
+      : source_(source), size_(source.Size()), skips_(skips) {}
 
   // The next chunk or piece of damage; false at the end, or when the file cannot be read (status()). A chunk that the
   // recorder has not finished yet is the end.
@@ -90,6 +92,7 @@ class ChunkScanner {
 
   ByteSource& source_;
   std::uint64_t size_;
+  bool (*skips_)(format::ChunkKind);
   std::uint64_t position_ = 0;
   std::uint64_t next_sequence_ = 0;
   absl::Status status_;

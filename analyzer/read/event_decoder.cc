@@ -65,7 +65,7 @@ bool EventDecoder::Decode(format::trace::EventBlock::Reader block, trace::Column
       const std::uint64_t distance = columns_.distances[released];
       const std::uint64_t number = next - distance;
       if (distance == 0 || distance > next) return false;
-      const LiveBlock ended = live_.Remove(number);
+      const EndedBlock ended = live_.Remove(number);
       released_[released] = number;
       released_kinds_[released] = ended.kind;
       released_sizes_[released] = ended.size;

@@ -23,6 +23,8 @@ class EventDecoder {
   [[nodiscard]] bool Decode(format::trace::EventBlock::Reader block, trace::ColumnDecompressor& decompressor,
                             EventBatch& batch);
 
+  [[nodiscard]] const LiveBlocks& live() const { return live_; }
+
  private:
   // True when the sizes of the block can be told apart: a lost kind may have one or not.
   [[nodiscard]] bool ResolveSizes();

@@ -40,13 +40,13 @@ void LiveBlocks::Shrink(Page& page) {
   }
 }
 
-LiveBlock LiveBlocks::RemoveSparse(Page& page, std::uint64_t number) {
+EndedBlock LiveBlocks::RemoveSparse(Page& page, std::uint64_t number) {
   const std::uint64_t low = number & kPageMask;
   const auto found =
       std::lower_bound(page.sparse.begin(), page.sparse.end(), low,
                        [](const SparseEntry& entry, std::uint64_t value) { return entry.number < value; });
   if (found == page.sparse.end() || found->number != low || found->entry.kind == 0) return {};
-  const LiveBlock block{found->entry.kind, found->entry.size == kHugeSize ? TakeHuge(number) : found->entry.size};
+  const EndedBlock block{found->entry.kind, found->entry.size == kHugeSize ? TakeHuge(number) : found->entry.size};
   found->entry = {};
   --live_;
   if (--page.live < page.sparse.size() / 2) {
@@ -72,6 +72,13 @@ void LiveBlocks::DropEmptyPages() {
 void LiveBlocks::SetHuge(std::uint64_t number, std::uint64_t size, Entry& entry) {
   entry.size = kHugeSize;
   huge_.push_back({number, size});
+}
+
+std::uint64_t LiveBlocks::SizeOf(std::uint64_t number, const Entry& entry) const {
+  if (entry.size != kHugeSize) return entry.size;
+  const auto found = std::lower_bound(huge_.begin(), huge_.end(), number,
+                                      [](const Huge& huge, std::uint64_t value) { return huge.number < value; });
+  return found != huge_.end() && found->number == number ? found->size : kHugeSize;
 }
 
 std::uint64_t LiveBlocks::TakeHuge(std::uint64_t number) {

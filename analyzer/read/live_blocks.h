@@ -8,8 +8,8 @@
 
 namespace leaktrace::read {
 
-struct LiveBlock {
-  std::uint32_t kind = 0;  // 0: not live, or lost
+struct EndedBlock {
+  std::uint32_t kind = 0;  // 0: it was not live, or is lost
   std::uint64_t size = 0;
 };
 
@@ -36,7 +36,7 @@ class LiveBlocks {
   }
 
   // Ends the block and returns what it was; kind 0 when it is not live.
-  LiveBlock Remove(std::uint64_t number) {
+  EndedBlock Remove(std::uint64_t number) {
     const std::uint64_t page_number = number >> kPageBits;
     Page* page = page_number == newest_page_ ? newest_ : Find(page_number);
     if (page == nullptr) [[unlikely]]
@@ -45,7 +45,7 @@ class LiveBlocks {
     Entry& entry = page->dense[number & kPageMask];
     if (entry.kind == 0) [[unlikely]]
       return {};
-    const LiveBlock block{entry.kind, entry.size == kHugeSize ? TakeHuge(number) : entry.size};
+    const EndedBlock block{entry.kind, entry.size == kHugeSize ? TakeHuge(number) : entry.size};
     entry = {};
     --live_;
     if (--page->live <= kSparseLimit && page != newest_) Shrink(*page);
@@ -53,6 +53,10 @@ class LiveBlocks {
   }
 
   [[nodiscard]] std::uint64_t live() const { return live_; }
+
+  // Calls function(number, kind, size) for each live block, in the order of their numbers.
+  template <typename Function>
+  void ForEach(Function&& function) const;
 
  private:
   static constexpr unsigned kPageBits = 14;
@@ -88,10 +92,11 @@ class LiveBlocks {
   void BeginPage(std::uint64_t number);
   Page* Find(std::uint64_t page_number);
   void Shrink(Page& page);
-  LiveBlock RemoveSparse(Page& page, std::uint64_t number);
+  EndedBlock RemoveSparse(Page& page, std::uint64_t number);
   void DropEmptyPages();
   void SetHuge(std::uint64_t number, std::uint64_t size, Entry& entry);
   std::uint64_t TakeHuge(std::uint64_t number);
+  [[nodiscard]] std::uint64_t SizeOf(std::uint64_t number, const Entry& entry) const;
 
   std::deque<Segment> segments_;  // sorted by first_page
   Page* newest_ = nullptr;        // the last page of the last segment
@@ -100,5 +105,23 @@ class LiveBlocks {
   std::vector<Huge> huge_;  // sorted by number
   std::unique_ptr<Entry[]> spare_;
 };
+
+template <typename Function>
+void LiveBlocks::ForEach(Function&& function) const {
+  for (const Segment& segment : segments_) {
+    std::uint64_t first = segment.first_page << kPageBits;
+    for (const Page& page : segment.pages) {
+      const auto visit = [&](std::uint64_t low, const Entry& entry) {
+        if (entry.kind != 0) function(first + low, entry.kind, SizeOf(first + low, entry));
+      };
+      if (page.dense != nullptr) {
+        for (std::uint64_t i = 0; i <= kPageMask; ++i) visit(i, page.dense[i]);
+      } else {
+        for (const SparseEntry& entry : page.sparse) visit(entry.number, entry.entry);
+      }
+      first += kPageMask + 1;
+    }
+  }
+}
 
 }  // namespace leaktrace::read

@@ -22,6 +22,11 @@ using format::ChunkKind;
 constexpr std::uint32_t kMaxIds = 1u << 26;
 constexpr std::uint32_t kMaxLostIds = 1u << 22;
 
+bool SkipsNothing(ChunkKind) { return false; }
+bool IsEventData(ChunkKind kind) {
+  return kind == ChunkKind::kEvents || kind == ChunkKind::kFrames || kind == ChunkKind::kKinds;
+}
+
 // Reads the chunks of one file and hands on what they hold.
 class Reading {
  public:
@@ -41,6 +46,7 @@ class Reading {
   bool AcceptIds(std::uint32_t first, std::uint32_t count, std::uint32_t next);
   void AddDamage(std::uint64_t byte, std::uint64_t chunk, std::string what);
   void CountLost(std::uint64_t first_event);
+  void DeliverLiveBlocks();
 
   ChunkScanner& scanner_;
   const std::string& name_;
@@ -66,7 +72,7 @@ void Reading::AddDamage(std::uint64_t byte, std::uint64_t chunk, std::string wha
 }
 
 void Reading::CountLost(std::uint64_t first_event) {
-  if (first_event > next_event_) {
+  if (first_event > next_event_ && options_.events) {
     summary_.events_lost += first_event - next_event_;
     if (open_damage_ < summary_.damage.size()) summary_.damage[open_damage_].events_lost = first_event - next_event_;
   }
@@ -189,6 +195,19 @@ bool Reading::DeliverChunk(const ScannedChunk& chunk) {
   }
 }
 
+void Reading::DeliverLiveBlocks() {
+  constexpr std::size_t kBatch = 4096;
+  std::vector<LiveBlock> blocks;
+  blocks.reserve(kBatch);
+  events_.live().ForEach([&](std::uint64_t number, std::uint32_t kind, std::uint64_t size) {
+    blocks.push_back({number, size, kind});
+    if (blocks.size() < kBatch) return;
+    visitor_.OnLiveBlocks(blocks);
+    blocks.clear();
+  });
+  if (!blocks.empty()) visitor_.OnLiveBlocks(blocks);
+}
+
 absl::StatusOr<ReadSummary> Reading::Run() {
   summary_.bytes = scanner_.file_bytes();
   ScannedChunk chunk;
@@ -209,7 +228,7 @@ absl::StatusOr<ReadSummary> Reading::Run() {
         AddDamage(chunk.byte, next_chunk_,
                   absl::StrCat(chunk.sequence - next_chunk_, " chunks are missing before this byte"));
       }
-      if (DeliverChunk(chunk)) {
+      if ((!options_.events && IsEventData(chunk.kind)) || DeliverChunk(chunk)) {
         ++summary_.chunks;
       } else {
         AddDamage(chunk.byte, chunk.sequence, "its content is damaged");
@@ -223,6 +242,7 @@ absl::StatusOr<ReadSummary> Reading::Run() {
   if (summary_.chunks == 0) {
     return absl::InvalidArgumentError(absl::StrCat(name_, ": not a leaktrace trace (no chunk of one is in it)"));
   }
+  if (options_.events) DeliverLiveBlocks();
   return std::move(summary_);
 }
 
@@ -242,14 +262,14 @@ std::string WithSeparators(std::uint64_t number) {
 absl::StatusOr<ReadSummary> ReadTrace(const std::string& path, TraceVisitor& visitor, const ReadOptions& options) {
   auto source = FileSource::Open(path);
   if (!source.ok()) return source.status();
-  ChunkScanner scanner(**source);
+  ChunkScanner scanner(**source, options.events ? SkipsNothing : IsEventData);
   return Read(scanner, path, visitor, options);
 }
 
 absl::StatusOr<ReadSummary> ReadTraceBytes(absl::Span<const std::uint8_t> bytes, const std::string& name,
                                            TraceVisitor& visitor, const ReadOptions& options) {
   MemorySource source(bytes);
-  ChunkScanner scanner(source);
+  ChunkScanner scanner(source, options.events ? SkipsNothing : IsEventData);
   return Read(scanner, name, visitor, options);
 }
 
