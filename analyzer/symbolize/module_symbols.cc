@@ -68,10 +68,13 @@ std::vector<Line> ModuleSymbols::Find(std::uint64_t address) {
     if (auto dwarf = DwarfInfo::Open(path)) dwarf_.push_back(std::move(dwarf));
   }
   std::vector<Line> lines;
+  // DWARF has no linkage name for functions that are local to a file; the symbol of the outermost says more.
+  bool plain_name = false;
   for (const auto& dwarf : dwarf_) {
     for (const SourceLine& source : dwarf->Find(address)) {
       Line& line = lines.emplace_back();
       line.function = Readable(source.function);
+      plain_name = source.function.substr(0, 2) != "_Z" && source.function.substr(0, 2) != "_R";
       line.file = source.file;
       line.line = source.line;
       line.inlined = source.inlined;
@@ -79,17 +82,20 @@ std::vector<Line> ModuleSymbols::Find(std::uint64_t address) {
     }
     if (!lines.empty()) break;
   }
-  if (!lines.empty() && !lines.back().function.empty() && !lines.back().inlined) return lines;
+  if (plain_name || lines.empty() || lines.back().inlined || lines.back().function.empty())
+    AddFromSymbols(address, lines);
+  return lines;
+}
+
+void ModuleSymbols::AddFromSymbols(std::uint64_t address, std::vector<Line>& lines) {
   for (const SymbolTable& table : tables_) {
     const SymbolRange* range = table.Find(address);
     if (range == nullptr) continue;
-    // DWARF that knows the line or the inlined functions but not the function around them.
     if (lines.empty() || lines.back().inlined) lines.emplace_back();
     lines.back().function = Readable(table.Name(*range));
     lines.back().kind = LineKind::kNative;
-    return lines;
+    return;
   }
-  return lines;
 }
 
 }  // namespace leaktrace::symbolize

@@ -25,6 +25,8 @@ class ModuleSymbols {
   std::vector<Line> Find(std::uint64_t address);
 
  private:
+  // The symbol at an address as the function of the outermost line, which is added where it is missing.
+  void AddFromSymbols(std::uint64_t address, std::vector<Line>& lines);
   std::string Readable(std::string_view symbol);
 
   const bool full_names_;
