@@ -100,6 +100,7 @@ enum class FrameKind : std::uint8_t { kNative, kJavaScript, kUnknown };
 struct Frame {
   std::string function;  // "" = not known
   std::string module;    // "" = none: code that a runtime generated
+  std::uint64_t offset = 0;  // in the module
   std::string file;
   std::uint32_t line = 0;
   FrameKind kind = FrameKind::kNative;
