@@ -32,6 +32,7 @@ struct PhaseSpan {
   std::string name;
   std::uint32_t first_point = 0;  // it begins here
   std::uint32_t last_point = 0;   // and ends here; a phase that comes again has a span for each time
+  bool marked = true;             // by the user or the program; false: told from the traffic
 };
 
 // A sample of the resident memory. What is not known is empty, never 0.
@@ -98,8 +99,8 @@ enum class FrameKind : std::uint8_t { kNative, kJavaScript, kUnknown };
 
 // A frame's name, as far as it is known.
 struct Frame {
-  std::string function;  // "" = not known
-  std::string module;    // "" = none: code that a runtime generated
+  std::string function;      // "" = not known
+  std::string module;        // "" = none: code that a runtime generated
   std::uint64_t offset = 0;  // in the module
   std::string file;
   std::uint32_t line = 0;

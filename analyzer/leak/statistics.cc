@@ -31,9 +31,7 @@ RobustLine TheilSen(std::span<const double> x, std::span<const double> y) {
                                       : (slopes[slopes.size() / 2 - 1] + slopes[slopes.size() / 2]) / 2;
   const double n = static_cast<double>(x.size());
   const double spread = 1.96 * std::sqrt(n * (n - 1) * (2 * n + 5) / 18);
-  const auto at = [&](double rank) {
-    return slopes[static_cast<std::size_t>(std::clamp(rank, 0.0, pairs - 1))];
-  };
+  const auto at = [&](double rank) { return slopes[static_cast<std::size_t>(std::clamp(rank, 0.0, pairs - 1))]; };
   line.slope_low = at(std::floor((pairs - spread) / 2));
   line.slope_high = at(std::ceil((pairs + spread) / 2));
 
