@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -23,8 +24,10 @@ struct ProcessOptions {
 struct ProcessResult {
   int exit_status = -1;  // -1: ended by a signal
   int signal = 0;
-  bool timed_out = false;  // killed because the limit was reached
-  std::string output;      // what ReadLine has not taken of stdout
+  bool timed_out = false;     // killed because the limit was reached
+  std::string output;         // what ReadLine has not taken of stdout
+  double cpu_seconds = 0;     // of the process and of the children that it waited for
+  std::int64_t peak_rss = 0;  // bytes
 };
 
 class Process {
