@@ -216,18 +216,22 @@ struct CodeLinesRecord {
 static_assert(sizeof(CodeLinesRecord) == 24);
 
 struct ScriptRecord {
-  std::uint32_t id, url_bytes;
+  std::uint32_t id;            // 1, 2, ... session-wide
+  std::uint32_t source_bytes;  // of the text as the engine has it, which follows in kSource records; 0 = it does not follow
+  std::uint32_t wide;          // 0: one byte a character (Latin-1); 1: UTF-16, little-endian
+  std::uint32_t url_bytes;
 };
 struct SourceRecord {
   std::uint32_t script, offset, total_bytes, part_bytes;
 };
-static_assert(sizeof(ScriptRecord) == 8 && sizeof(SourceRecord) == 16);
+static_assert(sizeof(ScriptRecord) == 16 && sizeof(SourceRecord) == 16);
 
 struct JsFunctionRecord {
-  std::uint32_t id;                 // 1, 2, ... in the order of first sight, session-wide
-  std::uint32_t script;             // id of a kScript: the provider of its source
-  std::uint32_t start, end;         // offsets of the function in that source
-  std::uint32_t line, column;       // as the runtime counts them in that source, from 1; 0 = unknown
+  std::uint32_t id;          // 1, 2, ... in the order of first sight, session-wide
+  std::uint32_t script;      // id of a kScript: the provider of its source, 0 = none
+  std::uint32_t start, end;  // of the function in that source, in characters: its parameter list, and behind its last brace
+  std::uint32_t top_level;   // 1: the code of a whole script or module, or of an eval
+  std::uint32_t reserved;
   std::uint32_t name_bytes, url_bytes;
 };
 static_assert(sizeof(JsFunctionRecord) == 32);

@@ -75,7 +75,9 @@ void CodeMap::AddLines(std::uint64_t start, absl::Span<const LinePosition> lines
                    [](const LinePosition& a, const LinePosition& b) { return a.code_offset < b.code_offset; });
 }
 
-void CodeMap::AddScript(std::uint32_t id, std::string_view url) { scripts_[id].url = url; }
+void CodeMap::AddScript(const format::ScriptRecord& record, std::string_view url) {
+  scripts_[record.id] = Script{std::string(url), "", record.source_bytes, record.wide != 0};
+}
 
 void CodeMap::AddSource(const format::SourceRecord& part, std::string_view text) {
   if (part.total_bytes > kMostSource) return;
@@ -89,8 +91,7 @@ void CodeMap::AddJscFunction(const format::JsFunctionRecord& record, std::string
   Function function;
   function.name = name;
   function.url = url;
-  function.line = record.line;
-  function.column = record.column;
+  function.top_level = record.top_level != 0;
   function.script = record.script;
   function.start = record.start;
   function.end = record.end;

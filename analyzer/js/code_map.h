@@ -29,8 +29,11 @@ struct Function {
 
 struct Script {
   std::string url;
-  std::string source;  // the text as the engine has it (Bun transpiles); complete when source.size() == source_bytes
+  // The text as the engine has it (Bun transpiles): one byte a character (Latin-1), or two (UTF-16, little-endian) where it is wide.
+  // Complete when source.size() == source_bytes.
+  std::string source;
   std::uint32_t source_bytes = 0;
+  bool wide = false;
 };
 
 // What a frame is: function 0 = not known.
@@ -52,7 +55,7 @@ class CodeMap {
   void Remove(std::uint64_t start);
   // Continues the table of the code at `start` where a record before gave its beginning.
   void AddLines(std::uint64_t start, absl::Span<const LinePosition> lines);
-  void AddScript(std::uint32_t id, std::string_view url);
+  void AddScript(const format::ScriptRecord& record, std::string_view url);
   void AddSource(const format::SourceRecord& part, std::string_view text);
   void AddJscFunction(const format::JsFunctionRecord& record, std::string_view name, std::string_view url);
 

@@ -132,7 +132,7 @@ TEST(CodeMap, JavaScriptCoreFunctionsByTheirId) {
 
 TEST(CodeMap, SourceComesInParts) {
   CodeMap map;
-  map.AddScript(1, "/app/a.ts");
+  map.AddScript({1, 10, 0, 9}, "/app/a.ts");
   map.AddSource({1, 0, 10, 5}, "01234");
   map.AddSource({1, 5, 10, 5}, "56789");
   EXPECT_EQ(map.scripts().at(1).source, "0123456789");
