@@ -159,7 +159,13 @@ struct CodeNames {
     end @7 :UInt32;
     tier @8 :UInt16;                # CodeKind
   }
-  struct FrameName { frame @0 :UInt32; function @1 :UInt32; position @2 :Int32; }          # position in the source of the call, -1 = unknown
+  struct FrameName {
+    frame @0 :UInt32;
+    function @1 :UInt32;
+    position @2 :Int32;             # in the source, of the call that the frame is in; -1 = unknown
+    line @3 :UInt32;                # the same as a line of the user's file, from 1; 0 = unknown
+    column @4 :UInt32;
+  }
 }
 
 struct Counters {
