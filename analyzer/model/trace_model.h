@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "analyzer/model/module_table.h"
 #include "analyzer/model/origin.h"
 #include "analyzer/model/stack_tree.h"
 #include "analyzer/model/timeline.h"
@@ -33,6 +32,20 @@ struct Program {
   std::string recorder_version;
   std::uint32_t page_size = 0, cpus = 0;
   std::vector<std::pair<std::string, std::string>> options;
+};
+
+// A module as the trace lists it; what is not a load is an unload.
+struct Module {
+  std::string path;
+  std::string build_id;            // raw bytes, empty = none
+  std::uint64_t load_address = 0;  // what is added to the ELF file's addresses
+  std::uint64_t begin = 0, end = 0;
+  std::uint64_t text_begin = 0, text_end = 0;
+  std::uint64_t loaded_at = 0;  // ns since the start
+  FrameId first_frame = 0;      // frames with this or a later id were captured after this
+  bool unloaded = false;        // true: from here on the module at load_address is gone
+  std::uint32_t unwind_rows = 0;
+  std::uint32_t unwind_unsupported = 0;
 };
 
 struct End {
@@ -102,9 +115,9 @@ struct RunPhase {
               end_checkpoint = 0;  // checkpoints at its start and its end; exact for marked phases
 };
 
-// Of what an origin allocated (or mapped) within one run phase and between two checkpoints: what is live at the end, or,
-// where the target exited by itself, was live when it began to exit: what teardown frees would have stayed in a server
-// that runs on.
+// Of what an origin allocated (or mapped) within one run phase and between two checkpoints: what is live at the end,
+// or, where the target exited by itself, was live when it began to exit: what teardown frees would have stayed in a
+// server that runs on.
 struct Survivors {
   OriginId origin = 0;
   std::uint32_t run_phase = 0;   // index into TraceModel::run_phases
@@ -199,7 +212,7 @@ struct TraceModel {
   std::uint64_t recorder_cpu = 0, recorder_peak_rss = 0;
 
   StackTree stacks;
-  ModuleTable modules;
+  std::vector<Module> modules;       // loads and unloads in the order of the trace
   std::vector<Origin> origins;       // [kLostOrigin] is not a real one
   std::vector<OriginTotals> totals;  // by OriginId
   Timeline timeline;
