@@ -135,21 +135,23 @@ void EventPass::PlanCuts(const read::EventBatch& batch) {
                      .mark = next_pending_});
   }
   PlanTraffic(batch);
-  // One checkpoint per batch and measure is enough: a batch is far shorter than a step once a trace is long.
-  if (const std::uint32_t index = FirstAt(timeline_.next_time()); index < count) {
-    cuts_.push_back({.index = index, .time = TimeOf(index), .reason = Reason::kTime});
+  for (std::uint64_t time = timeline_.Next(Reason::kTime);;) {
+    const std::uint32_t index = FirstAt(time);
+    if (index >= count) break;
+    cuts_.push_back({.index = index, .time = TimeOf(index), .reason = Reason::kTime, .position = TimeOf(index)});
+    time = timeline_.After(Reason::kTime, TimeOf(index));
   }
-  if (timeline_.next_event() < batch.first_event + count) {
-    const std::uint64_t next = std::max(timeline_.next_event(), batch.first_event);
-    const auto index = static_cast<std::uint32_t>(next - batch.first_event);
-    cuts_.push_back({.index = index, .time = TimeOf(index), .reason = Reason::kEvents});
+  for (std::uint64_t event = std::max(timeline_.Next(Reason::kEvents), batch.first_event);
+       event < batch.first_event + count; event = timeline_.After(Reason::kEvents, event)) {
+    const auto index = static_cast<std::uint32_t>(event - batch.first_event);
+    cuts_.push_back({.index = index, .time = TimeOf(index), .reason = Reason::kEvents, .position = event});
   }
   std::stable_sort(cuts_.begin(), cuts_.end(), [](const Cut& a, const Cut& b) { return a.index < b.index; });
 }
 
 void EventPass::PlanTraffic(const read::EventBatch& batch) {
   bool saw_traffic = traffic_.saw_traffic();
-  bool planned_checkpoint = false;
+  std::uint64_t next_request = timeline_.Next(Reason::kRequests);
   const auto quiet_until = [this](std::uint64_t time, std::uint32_t limit) {
     if (traffic_.quiet_due() > time) return;
     const std::uint32_t index = std::min(FirstAt(traffic_.quiet_due()), limit);
@@ -168,9 +170,10 @@ void EventPass::PlanTraffic(const read::EventBatch& batch) {
     quiet_until(time, record.event);
     traffic_.SawRequest(time);
     ++planned_requests_;
-    if (planned_requests_ >= timeline_.next_request() && !planned_checkpoint) {
-      planned_checkpoint = true;
-      cuts_.push_back({.index = record.event, .time = time, .reason = Reason::kRequests});
+    if (planned_requests_ >= next_request) {
+      next_request = timeline_.After(Reason::kRequests, planned_requests_);
+      cuts_.push_back(
+          {.index = record.event + 1, .time = time, .reason = Reason::kRequests, .position = planned_requests_});
     }
   }
   quiet_until(batch.end_time, static_cast<std::uint32_t>(batch.operations.size()));
@@ -286,6 +289,8 @@ Checkpoint EventPass::State(std::uint64_t time, std::uint64_t event) const {
 }
 
 void EventPass::Take(const Cut& cut, std::uint64_t event) {
+  // Steps may have become longer since the cut was planned.
+  if (cut.use == Cut::Use::kNone && cut.position < timeline_.Next(cut.reason)) return;
   const Checkpoint state = State(cut.time, event);
   timeline_.Add(cut.reason, state, counters_.TakeChanges());
   switch (cut.use) {

@@ -39,6 +39,7 @@ class EventPass final : public read::TraceVisitor {
     std::uint32_t index = 0;  // before this event of the batch
     std::uint64_t time = 0;
     Reason reason{};
+    std::uint64_t position = 0;  // by the measure of the reason
     enum class Use : std::uint8_t { kNone, kMark, kTraffic } use = Use::kNone;
     std::size_t mark = 0;  // index into pending_
   };

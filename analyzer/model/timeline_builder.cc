@@ -68,18 +68,16 @@ void TimelineBuilder::Add(Reason reason, const Checkpoint& checkpoint, std::vect
 }
 
 void TimelineBuilder::Advance(Reason reason, const Checkpoint& checkpoint) {
-  const auto step_over = [this](Reason which, std::uint64_t position) {
-    std::uint64_t& next = next_[Index(which)];
-    const std::uint64_t step = steps_[Index(which)];
-    if (position >= next) next = (position / step + 1) * step;
+  const auto step_over = [this, reason](std::uint64_t position) {
+    if (position >= Next(reason)) next_[Index(reason)] = After(reason, position);
   };
   switch (reason) {
     case Reason::kTime:
-      return step_over(reason, checkpoint.time);
+      return step_over(checkpoint.time);
     case Reason::kEvents:
-      return step_over(reason, checkpoint.event);
+      return step_over(checkpoint.event);
     case Reason::kRequests:
-      return step_over(reason, checkpoint.requests);
+      return step_over(checkpoint.requests);
     default:
       return;
   }

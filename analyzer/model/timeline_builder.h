@@ -19,10 +19,12 @@ class TimelineBuilder {
   // else.
   TimelineBuilder(std::uint64_t duration, std::uint64_t events);
 
-  // Where the next checkpoint is due. UINT64_MAX: never.
-  [[nodiscard]] std::uint64_t next_time() const { return next_[Index(Reason::kTime)]; }
-  [[nodiscard]] std::uint64_t next_event() const { return next_[Index(Reason::kEvents)]; }
-  [[nodiscard]] std::uint64_t next_request() const { return next_[Index(Reason::kRequests)]; }
+  // Where the next checkpoint of this reason is due: a time, an event number or a number of requests.
+  [[nodiscard]] std::uint64_t Next(Reason reason) const { return next_[Index(reason)]; }
+  // Where the one after is due, when one is taken at `position`.
+  [[nodiscard]] std::uint64_t After(Reason reason, std::uint64_t position) const {
+    return (position / steps_[Index(reason)] + 1) * steps_[Index(reason)];
+  }
 
   // `changes` is what changed since the checkpoint before, one entry for each origin, in any order.
   void Add(Reason reason, const Checkpoint& checkpoint, std::vector<Change> changes);
