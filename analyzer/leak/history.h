@@ -95,17 +95,4 @@ struct SiteHistory {
   std::vector<Survivors> survivors;  // by interval
 };
 
-enum class FrameKind : std::uint8_t { kNative, kJavaScript, kUnknown };
-
-// A frame's name, as far as it is known.
-struct Frame {
-  std::string function;      // "" = not known
-  std::string module;        // "" = none: code that a runtime generated
-  std::uint64_t offset = 0;  // in the module
-  std::string file;
-  std::uint32_t line = 0;
-  FrameKind kind = FrameKind::kNative;
-  bool scheduled_by = false;  // of the stack that queued the work, not a caller
-};
-
 }  // namespace leaktrace::leak
