@@ -52,6 +52,7 @@ std::string FormatRate(double rate) {
 }
 
 std::string FormatDuration(std::uint64_t nanoseconds) {
+  if (nanoseconds == 0) return "0 s";
   const double seconds = static_cast<double>(nanoseconds) / 1e9;
   if (seconds < 1) return absl::StrCat(ThreeDigits(seconds * 1000), " ms");
   if (seconds < 100) return absl::StrCat(ThreeDigits(seconds), " s");

@@ -3,6 +3,9 @@
 namespace leaktrace::model {
 namespace {
 
+// A phase at the end of the trace that was detected, had no event and did not last as long is left out.
+constexpr std::uint64_t kShort = 1'000'000'000;  // ns
+
 RunPhase Span(const PhaseBegin& begin, const Checkpoint& end, const Timeline& timeline) {
   const Checkpoint& start = begin.state;
   return {.name = begin.name,
@@ -51,7 +54,8 @@ std::vector<RunPhase> MakeRunPhases(const std::vector<PhaseBegin>& begins, const
   std::vector<RunPhase> phases;
   for (std::size_t i = 0; i < spans.size(); ++i) {
     const bool last = i + 1 == spans.size();
-    if (last && !phases.empty() && spans[i].state.event >= end.event && spans[i].detected) {
+    const bool nothing = spans[i].state.event >= end.event && end.time - spans[i].state.time < kShort;
+    if (last && !phases.empty() && nothing && spans[i].detected) {
       phases.back().end = end.time;
       break;
     }

@@ -1,6 +1,7 @@
 #include "analyzer/report/sites.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -101,17 +102,23 @@ class SiteKeys {
 
 void AddRunPhases(const TraceModel& model, const std::vector<std::int64_t>& site_of, std::vector<Site>& sites) {
   const std::size_t phases = model.run_phases.size();
-  std::vector<std::uint64_t> bytes(sites.size() * phases);
+  std::vector<SiteSum> sums(sites.size() * phases);
   for (const model::Survivors& survivors : model.survivors) {
     const std::int64_t site = site_of[survivors.origin];
-    // Blocks count a little, so that sites of empty blocks have a phase too.
-    if (site >= 0)
-      bytes[static_cast<std::size_t>(site) * phases + survivors.run_phase] += survivors.bytes * 16 + survivors.blocks;
+    if (site < 0) continue;
+    SiteSum& sum = sums[static_cast<std::size_t>(site) * phases + survivors.run_phase];
+    sum.bytes += survivors.bytes;
+    sum.blocks += survivors.blocks;
   }
   for (std::size_t i = 0; i < sites.size(); ++i) {
-    const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(i * phases);
-    const auto most = std::max_element(begin, begin + static_cast<std::ptrdiff_t>(phases));
-    if (*most != 0) sites[i].run_phase = static_cast<std::uint32_t>(most - begin);
+    const auto begin = sums.begin() + static_cast<std::ptrdiff_t>(i * phases);
+    const auto most = std::max_element(
+        begin, begin + static_cast<std::ptrdiff_t>(phases),
+        [](const SiteSum& a, const SiteSum& b) { return std::tie(a.bytes, a.blocks) < std::tie(b.bytes, b.blocks); });
+    if (most->blocks == 0) continue;
+    sites[i].run_phase = static_cast<std::uint32_t>(most - begin);
+    sites[i].phase_bytes = most->bytes;
+    sites[i].phase_blocks = most->blocks;
   }
 }
 
@@ -190,8 +197,10 @@ std::vector<Site> MakeSites(const TraceModel& model, Names& names, const SiteOpt
     const FrameId stack = model.origins[id].stack;
     const std::uint64_t key = options.group == Group::kStack ? stack : keys.Key(stack);
     const auto [found, inserted] = by_key.try_emplace(key, sites.size());
-    if (inserted)
-      sites.push_back({.name = "", .stack = stack, .origins = {}, .largest = id, .run_phase = std::nullopt});
+    if (inserted) {
+      sites.emplace_back().stack = stack;
+      sites.back().largest = id;
+    }
     Site& site = sites[found->second];
     site_of[id] = static_cast<std::int64_t>(found->second);
     const OriginTotals& totals = model.totals[id];

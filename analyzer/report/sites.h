@@ -30,12 +30,13 @@ struct Site {
   std::uint64_t bytes = 0, blocks = 0;  // live at the end
   std::uint64_t allocations = 0, allocated_bytes = 0;
   std::uint64_t peak_bytes = 0, peak_blocks = 0;
-  std::string name;                        // of the function that wanted the memory; "" = no stack
-  model::FrameId stack = 0;                // of the largest part
-  std::size_t stacks = 0;                  // different ones
-  std::vector<model::OriginId> origins;    // largest part first
-  model::OriginId largest = 0;             // decides allocator, request phase and route
-  std::optional<std::uint32_t> run_phase;  // in which most of what is live was allocated
+  std::string name;                                 // of the function that wanted the memory; "" = no stack
+  model::FrameId stack = 0;                         // of the largest part
+  std::size_t stacks = 0;                           // different ones
+  std::vector<model::OriginId> origins;             // largest part first
+  model::OriginId largest = 0;                      // decides allocator, request phase and route
+  std::optional<std::uint32_t> run_phase;           // in which most of what is live was allocated
+  std::uint64_t phase_bytes = 0, phase_blocks = 0;  // live, of that run phase
 };
 
 // Sites that have anything by the measure they are sorted by, largest first. Resolves the names of all their stacks.
