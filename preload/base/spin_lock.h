@@ -1,9 +1,12 @@
-// A lock for the cold path: what it protects takes microseconds, and no thread holds it while it calls into libc.
-// Not recursive. A thread that is interrupted by a signal while it holds the lock must not take it again in the
-// handler: holders keep the guard of their thread raised, which keeps hooks in the handler away (thread/guard.h).
+// A lock for the cold path: what it protects takes microseconds. Not recursive. A thread that a signal interrupts while
+// it holds the lock must not take it again in the handler: holders keep the guard of their thread raised, which keeps
+// hooks in the handler away (thread/guard.h).
+//
+// In a forked child a lock that another thread held at the fork is free: the holder is known by its process.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 #include "preload/base/syscall.h"
 
@@ -12,13 +15,18 @@ namespace leaktrace::preload {
 class SpinLock {
  public:
   void Lock() {
-    // The acquire matches the release in Unlock.
-    while (locked_.exchange(true, std::memory_order_acquire)) Syscall(SYS_sched_yield);
+    const std::uint32_t self = ProcessId();
+    for (;;) {
+      std::uint32_t holder = holder_.load(std::memory_order_relaxed);
+      // The acquire matches the release in Unlock.
+      if (holder != self && holder_.compare_exchange_weak(holder, self, std::memory_order_acquire)) return;
+      Syscall(SYS_sched_yield);
+    }
   }
-  void Unlock() { locked_.store(false, std::memory_order_release); }
+  void Unlock() { holder_.store(0, std::memory_order_release); }
 
  private:
-  std::atomic<bool> locked_{false};
+  std::atomic<std::uint32_t> holder_{0};
 };
 
 class SpinLockHolder {

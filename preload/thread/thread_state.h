@@ -3,9 +3,11 @@
 // reading it calls nothing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "format/ring.h"
+#include "preload/base/registers.h"
 #include "preload/session/process.h"
 
 namespace leaktrace::preload {
@@ -20,6 +22,17 @@ enum class Guard : std::uint32_t {
                     // ring of its own
 };
 
+// What operator new tells the allocation function that it calls: the block is recorded as allocated by `entry`, of
+// `bytes`, from `caller`.
+struct Label {
+  format::EntryPoint entry = format::EntryPoint::kUnknown;  // kUnknown: no label
+  std::size_t bytes = 0;
+  Registers caller{};
+};
+
+// Why a state holds its slot for one hook only (thread/registration.h).
+enum class Transient : std::uint8_t { kNo = 0, kAfterEnd, kInHandler };
+
 struct ThreadState {
   // The first cache line is what an event touches.
   std::uint32_t session = kNoSession;  // equal to Process::session: this thread records
@@ -31,14 +44,16 @@ struct ThreadState {
   format::ThreadSlot* slot = nullptr;
   StackTree* tree = nullptr;  // made at the first capture
   format::RequestPhase phase = format::RequestPhase::kNone;
-  bool transient = false;  // holds its slot for one hook only: see thread/registration.h
-  bool dropping = false;   // the ring is full and the policy is to drop
+  Transient transient = Transient::kNo;
+
+  Label label;
 
   // [stack_low, stack_high): where this thread's stack lies. Both 0: unknown.
   std::uintptr_t stack_low = 0;
   std::uintptr_t stack_high = 0;
   std::uint32_t slot_index = 0;
-  std::uint32_t end_passes = 0;  // runs of the thread-end destructor so far
+  std::uint32_t end_passes = 0;   // runs of the thread-end destructor so far
+  std::uintptr_t loading_sp = 0;  // not 0: dlopen was called with this stack pointer (record/lifecycle.h)
 };
 
 extern constinit __thread ThreadState thread_state __attribute__((tls_model("initial-exec"), visibility("hidden")));
