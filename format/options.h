@@ -42,7 +42,8 @@ inline constexpr OptionDescription kOptions[] = {
     {Option::kExecutables, "LEAKTRACE_EXECUTABLES", "NAME,...", "",
      "Executables that are traced, by file name or absolute path. Without it: the first executable that is not a shell "
      "or a launcher "
-     "(sh, env, timeout, npm, ...), and of its descendants those that are JavaScript runtimes (node, bun)."},
+     "(sh, env, timeout, npm, ...), and of its descendants those that run the same executable or a JavaScript runtime "
+     "(node, bun)."},
     {Option::kChildren, "LEAKTRACE_CHILDREN", "1|0", "1",
      "0: only the first process is traced, none that it starts or forks."},
     {Option::kUnwind, "LEAKTRACE_UNWIND", "rows|fp|libunwind", "rows",
@@ -63,7 +64,7 @@ inline constexpr OptionDescription kOptions[] = {
     {Option::kRecorder, "LEAKTRACE_RECORDER", "PATH", "../bin/leaktrace beside the library",
      "The leaktrace executable that records."},
     {Option::kVerbose, "LEAKTRACE_VERBOSE", "0|1", "0", "1: the recorder keeps standard error and says what it does."},
-    {Option::kFirst, "LEAKTRACE_FIRST", "PID", "", ""},
+    {Option::kFirst, "LEAKTRACE_FIRST", "PATH", "", ""},
 };
 inline constexpr std::size_t kOptionCount = sizeof(kOptions) / sizeof(kOptions[0]);
 static_assert(kOptionCount == static_cast<std::size_t>(Option::kCount));

@@ -122,11 +122,11 @@ bool StartSession(ThreadState& thread, bool forked) {
   return true;
 }
 
-// The environment variable tells descendants that they are not the first. libc keeps the pointer.
+// Tells descendants that they are not the first. libc keeps the pointer.
 void LeaveMark() {
-  static char mark[40];
+  static char mark[format::kMaxPath + 32];
   TextBuilder text(mark, sizeof(mark));
-  text.Add(format::kOptions[static_cast<unsigned>(format::Option::kFirst)].name).Add('=').AddNumber(ProcessId());
+  text.Add(format::kOptions[static_cast<unsigned>(format::Option::kFirst)].name).Add('=').Add(settings.executable);
   putenv(mark);
 }
 

@@ -18,14 +18,14 @@ LEAKTRACE_HOT std::uint64_t StampRelease() {
   return __builtin_ia32_rdtsc() - process.start_ticks;
 }
 
-// ... for an acquisition: read after the memory was obtained. RDTSC may run before earlier loads have their values, so
-// that a block's allocation could be stamped before the release that made it possible; RDTSCP waits for them (Intel SDM
-// volume 2B, AMD APM volume 3).
+// ... for an acquisition: read after the memory was obtained, and as late as possible before the record is published.
+// RDTSC may still run before earlier loads have their values, so that a block's allocation can be stamped shortly
+// before the release that made it possible. The instructions that prevent this (RDTSCP, LFENCE) cost as much as the
+// rest of a hook; the recorder puts such pairs in order instead.
 LEAKTRACE_HOT std::uint64_t StampAcquisition() {
   if (process.clock != format::ClockKind::kTsc) [[unlikely]]
     return NextSequence();
-  unsigned processor;
-  return __builtin_ia32_rdtscp(&processor) - process.start_ticks;
+  return __builtin_ia32_rdtsc() - process.start_ticks;
 }
 
 }  // namespace leaktrace::preload

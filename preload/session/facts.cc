@@ -12,9 +12,7 @@ namespace {
 
 bool InvariantTsc() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kExtendedFeatures = 0x80000001, kPowerManagement = 0x80000007;
-  constexpr unsigned kRdtscp = 1u << 27, kInvariant = 1u << 8;
-  if (__get_cpuid(kExtendedFeatures, &a, &b, &c, &d) == 0 || (d & kRdtscp) == 0) return false;
+  constexpr unsigned kPowerManagement = 0x80000007, kInvariant = 1u << 8;
   return __get_cpuid(kPowerManagement, &a, &b, &c, &d) != 0 && (d & kInvariant) != 0;
 }
 

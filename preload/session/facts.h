@@ -18,7 +18,7 @@ void ReadExecutablePath(char* buffer, std::size_t capacity);
 // Makes `path` absolute, by the current working directory. False: it does not fit, or the directory is not known.
 bool MakeAbsolute(const char* path, char* buffer, std::size_t capacity);
 
-// kTsc where the TSC counts at a constant rate in every state (CPUID 0x80000007, EDX bit 8), RDTSCP exists, and the
+// kTsc where the TSC counts at a constant rate in every state (CPUID 0x80000007, EDX bit 8) and the
 // kernel offers the TSC as a clock, which it ceases to when it finds the processors' counters apart. Where the kernel's
 // list cannot be read, CPUID decides.
 format::ClockKind ChooseClock();

@@ -1,7 +1,6 @@
 #include "preload/session/options.h"
 
 #include "preload/base/memory.h"
-#include "preload/base/message.h"
 
 namespace leaktrace::preload {
 namespace {
@@ -99,19 +98,19 @@ bool ReadOption(Option option, const char* text, Options& options) {
 
 }  // namespace
 
-bool ReadOptions(const char* const* environment, Options& options) {
+WrongOption ReadOptions(const char* const* environment, Options& options) {
+  WrongOption wrong;
   for (; *environment != nullptr; ++environment) {
     if (After(*environment, "LEAKTRACE") == nullptr) continue;
     for (const format::OptionDescription& description : format::kOptions) {
       const char* const rest = After(*environment, description.name);
       if (rest == nullptr || *rest != '=') continue;
-      if (!ReadOption(description.option, rest + 1, options)) {
-        Say(*environment, " is not one of ", description.values, "; not traced");
-        return false;
+      if (!ReadOption(description.option, rest + 1, options) && wrong.variable == nullptr) {
+        wrong = {*environment, description.values};
       }
     }
   }
-  return true;
+  return wrong;
 }
 
 }  // namespace leaktrace::preload

@@ -15,7 +15,7 @@ struct Options {
   const char* output = "leaktrace.%e.%p.ltrace";
   const char* executables = "";
   const char* recorder = nullptr;  // null: beside the library
-  const char* first = nullptr;     // set: an ancestor is traced already, this is its process id
+  const char* first = nullptr;     // set: an ancestor is traced already, this is its executable
   format::SessionOptions session = {
       .ring_bytes = format::kDefaultRingBytes,
       .max_depth = format::kDefaultMaxDepth,
@@ -28,8 +28,14 @@ struct Options {
   };
 };
 
-// Reads the options from `environment` (NAME=VALUE strings, null-terminated), which must outlive the result. False: a
-// value is wrong; then it has said so on standard error.
-bool ReadOptions(const char* const* environment, Options& options);
+// What is wrong with an option; `variable` is null if nothing is.
+struct WrongOption {
+  const char* variable = nullptr;  // NAME=VALUE
+  const char* values = nullptr;    // what VALUE may be
+};
+
+// Reads the options from `environment` (NAME=VALUE strings, null-terminated), which must outlive the result. Options
+// with a wrong value keep what they are without it; the first of them is returned.
+WrongOption ReadOptions(const char* const* environment, Options& options);
 
 }  // namespace leaktrace::preload

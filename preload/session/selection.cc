@@ -151,7 +151,7 @@ bool IsSelected(const Options& options, const Executable& executable) {
   if (options.first != nullptr && !options.children) return false;
   if (options.executables[0] != '\0') return IsNamed(options.executables, executable.path);
   if (IsLauncher(executable)) return false;
-  return options.first == nullptr || IsRuntime(BaseName(executable.path));
+  return options.first == nullptr || IsRuntime(BaseName(executable.path)) || Equal(options.first, executable.path);
 }
 
 }  // namespace leaktrace::preload

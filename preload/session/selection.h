@@ -2,9 +2,8 @@
 //
 // The library is loaded into every program that inherits LD_PRELOAD. Traced are, by default:
 // - the first executable that is neither a shell nor a launcher (a program whose purpose is to start another: env,
-// timeout, npm, ...).
-//   It leaves LEAKTRACE_FIRST in the environment, so that its descendants know that they are not the first;
-// - of its descendants those that are JavaScript runtimes.
+//   timeout, npm, ...). It leaves its path in LEAKTRACE_FIRST, for its descendants;
+// - of those the ones that run the same executable, or a JavaScript runtime.
 // LEAKTRACE_EXECUTABLES names the executables that are traced instead; then neither order nor kind matters.
 #pragma once
 

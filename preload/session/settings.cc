@@ -68,7 +68,12 @@ void ReadSettings(const char* const* environment, Settings& settings) {
   const Executable description{executable, first < settings.argument_bytes ? arguments + first : ""};
 
   Options& options = settings.options;
-  if (!ReadOptions(environment, options) || !IsSelected(options, description)) return;
+  const WrongOption wrong = ReadOptions(environment, options);
+  if (!IsSelected(options, description)) return;
+  if (wrong.variable != nullptr) {
+    Say(wrong.variable, " is not one of ", wrong.values, "; not traced");
+    return;
+  }
 
   options.output = KeepAbsolute(options.output);
   options.recorder = options.recorder != nullptr ? KeepAbsolute(options.recorder) : KeepRecorderPath();
