@@ -296,6 +296,7 @@ enum class UnwindRule : std::uint8_t {
   kSignalFrame = 5,  // rt_sigreturn: registers are in the ucontext at rsp
   kUnsupported = 6,  // an expression that has no compact form
   kRbpDeref = 7,   // CFA = *(rbp + cfa_offset), and the caller's rbp is at rbp + 8 * rbp_offset: a function that realigns its stack
+  kRspWords = 8,   // CFA = rsp + 8 * cfa_offset: a frame too large for kRsp
 };
 struct UnwindRow {
   std::uint32_t pc;          // from the module's load address

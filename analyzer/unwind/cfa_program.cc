@@ -238,6 +238,24 @@ class Interpreter {
   std::vector<State> remembered_;
 };
 
+// The rule that computes the CFA; kUnsupported where there is none.
+UnwindRule CompactRule(const State& state) {
+  switch (state.cfa) {
+    case State::Cfa::kRegister:
+      if (state.cfa_register == kRbp) return UnwindRule::kRbp;
+      if (state.cfa_register != kRsp) return UnwindRule::kUnsupported;
+      return !Fits<std::int16_t>(state.cfa_offset) && state.cfa_offset % 8 == 0 ? UnwindRule::kRspWords
+                                                                                : UnwindRule::kRsp;
+    case State::Cfa::kPlt:
+      return UnwindRule::kPlt;
+    case State::Cfa::kDeref:
+      return UnwindRule::kRbpDeref;
+    case State::Cfa::kOther:
+      break;
+  }
+  return UnwindRule::kUnsupported;
+}
+
 // The compact form of a state, kUnsupported where it has none.
 UnwindRow Compact(std::uint32_t pc, const State& state) {
   UnwindRow row{.pc = pc, .rule = UnwindRule::kUnsupported, .rbp_offset = 0, .cfa_offset = 0};
@@ -245,30 +263,17 @@ UnwindRow Compact(std::uint32_t pc, const State& state) {
     row.rule = UnwindRule::kEnd;
     return row;
   }
-  if (state.return_address != State::Saved::kAtCfa || state.return_offset != kReturnAddressAtCfa ||
-      !Fits<std::int16_t>(state.cfa_offset)) {
-    return row;
-  }
+  if (state.return_address != State::Saved::kAtCfa || state.return_offset != kReturnAddressAtCfa) return row;
   const bool at_rbp = state.rbp == State::Saved::kAtRbp;
   const bool saved = at_rbp || state.rbp == State::Saved::kAtCfa;
   if (state.rbp == State::Saved::kOther || at_rbp != (state.cfa == State::Cfa::kDeref)) return row;
   const std::int64_t words = saved ? state.rbp_offset / 8 : 0;
   if (saved && (state.rbp_offset % 8 != 0 || !Fits<std::int8_t>(words) || (words == 0 && !at_rbp))) return row;
-  switch (state.cfa) {
-    case State::Cfa::kRegister:
-      if (state.cfa_register != kRsp && state.cfa_register != kRbp) return row;
-      row.rule = state.cfa_register == kRsp ? UnwindRule::kRsp : UnwindRule::kRbp;
-      break;
-    case State::Cfa::kPlt:
-      row.rule = UnwindRule::kPlt;
-      break;
-    case State::Cfa::kDeref:
-      row.rule = UnwindRule::kRbpDeref;
-      break;
-    case State::Cfa::kOther:
-      return row;
-  }
-  row.cfa_offset = static_cast<std::int16_t>(state.cfa_offset);
+  const UnwindRule rule = CompactRule(state);
+  const std::int64_t cfa_offset = rule == UnwindRule::kRspWords ? state.cfa_offset / 8 : state.cfa_offset;
+  if (rule == UnwindRule::kUnsupported || !Fits<std::int16_t>(cfa_offset)) return row;
+  row.rule = rule;
+  row.cfa_offset = static_cast<std::int16_t>(cfa_offset);
   row.rbp_offset = static_cast<std::int8_t>(words);
   return row;
 }

@@ -104,6 +104,9 @@ LEAKTRACE_HOT Outcome Step(Row row, const StackBounds& bounds, FrameState& state
     case format::UnwindRule::kPlt:
       cfa = fp_base = state.sp + 8 + (static_cast<std::intptr_t>(state.pc & 15) >= row.cfa_offset ? 8 : 0);
       break;
+    case format::UnwindRule::kRspWords:
+      cfa = fp_base = state.sp + static_cast<std::uintptr_t>(std::intptr_t{row.cfa_offset} * 8);
+      break;
     case format::UnwindRule::kEnd:
       return Outcome::kEnd;
     case format::UnwindRule::kSignalFrame:

@@ -70,13 +70,14 @@ UnwindRow Reference(Dwarf_CFI* cfi, std::uint64_t pc) {
   const bool extended = operations[0].atom == DW_OP_bregx;
   const auto cfa_register = extended ? operations[0].number : operations[0].atom - DW_OP_breg0;
   const auto cfa_offset = static_cast<std::int64_t>(extended ? operations[0].number2 : operations[0].number);
-  if ((cfa_register != 6 && cfa_register != 7) || cfa_offset != static_cast<std::int16_t>(cfa_offset)) return row;
+  const bool large = cfa_offset != static_cast<std::int16_t>(cfa_offset);
+  if (cfa_register != 7 && (cfa_register != 6 || large)) return row;
   if (dwarf_frame_register(frame, kRbp, memory, &operations, &count) != 0) return row;
   std::int64_t rbp_offset = 0;
   const bool same = count == 0;
   if (!same && (!at_cfa(rbp_offset) || rbp_offset == 0)) return row;
-  row.rule = cfa_register == 7 ? UnwindRule::kRsp : UnwindRule::kRbp;
-  row.cfa_offset = static_cast<std::int16_t>(cfa_offset);
+  row.rule = large ? UnwindRule::kRspWords : cfa_register == 7 ? UnwindRule::kRsp : UnwindRule::kRbp;
+  row.cfa_offset = static_cast<std::int16_t>(large ? cfa_offset / 8 : cfa_offset);
   row.rbp_offset = static_cast<std::int8_t>(same ? 0 : rbp_offset / 8);
   return row;
 }
