@@ -132,6 +132,11 @@ void FakeThread::ReadRing() {
   }
 }
 
+std::vector<RecordedFrame> FakeThread::StackOfFreshTree(std::uint32_t node) {
+  nodes_.clear();
+  return Stack(node);
+}
+
 std::vector<RecordedFrame> FakeThread::Stack(std::uint32_t node) {
   ReadRing();
   std::vector<RecordedFrame> stack;

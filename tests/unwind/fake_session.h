@@ -56,6 +56,8 @@ class FakeThread {
   [[nodiscard]] std::uint64_t node_records() const { return state_.head / 3; }
   // Frames from the innermost, which is `node`, outwards.
   std::vector<RecordedFrame> Stack(std::uint32_t node);
+  // The same for a tree that was begun anew without a word in the ring.
+  std::vector<RecordedFrame> StackOfFreshTree(std::uint32_t node);
   // From now on there is no room in the ring for more than `words` more.
   void LimitRing(std::uint64_t words) { state_.limit = state_.head + words; }
 
