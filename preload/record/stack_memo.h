@@ -15,7 +15,7 @@
 
 #include "preload/base/attributes.h"
 #include "preload/record/stack_walk.h"
-#include "preload/unwind/registers.h"
+#include "preload/base/registers.h"
 
 namespace leaktrace::preload {
 

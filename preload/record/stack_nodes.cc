@@ -2,7 +2,7 @@
 
 #include "preload/base/memory.h"
 #include "preload/base/syscall.h"
-#include "preload/record/clock.h"
+#include "preload/session/clock.h"
 #include "preload/thread/ring_writer.h"
 
 namespace leaktrace::preload {

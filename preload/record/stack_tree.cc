@@ -7,7 +7,7 @@
 #include "preload/record/stack_walk.h"
 #include "preload/session/process.h"
 #include "preload/unwind/row_finder.h"
-#include "preload/unwind/stack_bounds.h"
+#include "preload/unwind/readable_stack.h"
 
 namespace leaktrace::preload {
 

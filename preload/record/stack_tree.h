@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "preload/thread/thread_state.h"
-#include "preload/unwind/registers.h"
+#include "preload/base/registers.h"
 
 namespace leaktrace::preload {
 

@@ -5,7 +5,7 @@
 
 #include "format/ring.h"
 #include "preload/thread/thread_state.h"
-#include "preload/unwind/registers.h"
+#include "preload/base/registers.h"
 #include "preload/unwind/row_finder.h"
 #include "preload/unwind/walker.h"
 

@@ -1,4 +1,4 @@
-#include "preload/unwind/stack_bounds.h"
+#include "preload/unwind/readable_stack.h"
 
 #include "preload/base/syscall.h"
 
