@@ -10,13 +10,14 @@
 namespace leaktrace::record {
 
 struct Block {
-  std::uint64_t address = 0;     // below 2^48, not 0
-  std::uint64_t allocation = 0;  // number of its allocation, below 2^40 (a billion allocations per second for 18 minutes)
-  std::uint64_t size = 0;        // requested bytes, below 2^40
+  std::uint64_t address = 0;  // below 2^48, not 0
+  std::uint64_t allocation =
+      0;                   // number of its allocation, below 2^40 (a billion allocations per second for 18 minutes)
+  std::uint64_t size = 0;  // requested bytes, below 2^40
 };
 
-// Open addressing with linear probing over entries of 16 bytes, at most 3/4 full: at most 43 bytes per block, 64 while it grows. No lookup
-// allocates. One thread.
+// Open addressing with linear probing over entries of 16 bytes, at most 3/4 full: at most 43 bytes per block, 64 while
+// it grows. No lookup allocates. One thread.
 class BlockTable {
  public:
   BlockTable() : entries_(Allocate(kMinimum)), mask_(kMinimum - 1) {}
@@ -64,8 +65,8 @@ class BlockTable {
  private:
   static constexpr std::size_t kMinimum = 1 << 16;
 
-  // high: address, and above it the upper 16 bits of the allocation's number; low: its lower 24 bits, then the size. high is 0 in an empty
-  // entry alone.
+  // high: address, and above it the upper 16 bits of the allocation's number; low: its lower 24 bits, then the size.
+  // high is 0 in an empty entry alone.
   struct Entry {
     std::uint64_t high, low;
   };
@@ -73,15 +74,16 @@ class BlockTable {
   static constexpr std::uint64_t kSizeMask = (std::uint64_t{1} << 40) - 1;
 
   static Entry Pack(const Block& block) {
-    return {block.address | (block.allocation >> 24) << 48, (block.allocation & 0xffffff) << 40 | (block.size & kSizeMask)};
+    return {block.address | (block.allocation >> 24) << 48,
+            (block.allocation & 0xffffff) << 40 | (block.size & kSizeMask)};
   }
   static std::uint64_t AddressOf(const Entry& entry) { return entry.high & kAddressMask; }
   static Block Unpack(const Entry& entry) {
     return {AddressOf(entry), (entry.high >> 48) << 24 | entry.low >> 40, entry.low & kSizeMask};
   }
 
-  // Blocks in the same 256 bytes are at most 16 entries apart, so that neighbours in memory share cache lines here too; what is further
-  // apart is scattered, so that no dense region overlaps another.
+  // Blocks in the same 256 bytes are at most 16 entries apart, so that neighbours in memory share cache lines here too;
+  // what is further apart is scattered, so that no dense region overlaps another.
   [[nodiscard]] std::size_t Home(std::uint64_t address) const {
     const std::uint64_t group = (address >> 8) * 0x9e37'79b9'7f4a'7c15;
     return ((group >> 20) + (address >> 4)) & mask_;

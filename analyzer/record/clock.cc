@@ -27,7 +27,8 @@ std::uint64_t Clock::Read() {
   const std::uint64_t stamp = Stamp();
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
-  const std::uint64_t monotonic = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
+  const std::uint64_t monotonic =
+      static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
   const std::uint64_t start = session_.facts().start_monotonic_ns;
   if (last_ns_ - previous_ns_ >= kSpanNs) {
     previous_stamp_ = last_stamp_;

@@ -7,8 +7,9 @@
 
 namespace leaktrace::record {
 
-// The stamps' clock beside CLOCK_MONOTONIC, read anew for every pass over the rings. A time between two readings is interpolated: so neither
-// a frequency that the kernel got wrong nor a clock that counts events (ClockKind::kSequence) adds up to an error. One thread.
+// The stamps' clock beside CLOCK_MONOTONIC, read anew for every pass over the rings. A time between two readings is
+// interpolated: so neither a frequency that the kernel got wrong nor a clock that counts events (ClockKind::kSequence)
+// adds up to an error. One thread.
 class Clock {
  public:
   explicit Clock(const Session& session);

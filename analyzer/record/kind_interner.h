@@ -1,4 +1,5 @@
-// Numbers what allocations have in common: (stack, entry point, allocator, request phase, route) and, where it hardly varies, the size.
+// Numbers what allocations have in common: (stack, entry point, allocator, request phase, route) and, where it hardly
+// varies, the size.
 #pragma once
 
 #include <array>
@@ -10,7 +11,8 @@
 
 namespace leaktrace::record {
 
-// What tells the kinds of one stack apart, in one word: size:40 | entry point:6 | allocator:4 | request phase:4 | route:10.
+// What tells the kinds of one stack apart, in one word: size:40 | entry point:6 | allocator:4 | request phase:4 |
+// route:10.
 class KindKey {
  public:
   static constexpr unsigned kRouteBits = 10;
@@ -18,8 +20,8 @@ class KindKey {
 
   constexpr KindKey() = default;
   constexpr KindKey(std::uint64_t size, unsigned entry, unsigned allocator, unsigned phase, std::uint32_t route)
-      : word_(size << 24 | std::uint64_t{entry & 63} << 18 | std::uint64_t{allocator & 15} << 14 | std::uint64_t{phase & 15} << 10 |
-              (route & kMaxRoute)) {}
+      : word_(size << 24 | std::uint64_t{entry & 63} << 18 | std::uint64_t{allocator & 15} << 14 |
+              std::uint64_t{phase & 15} << 10 | (route & kMaxRoute)) {}
 
   [[nodiscard]] constexpr std::uint64_t size() const { return word_ >> 24; }
   [[nodiscard]] constexpr std::uint32_t attributes() const { return static_cast<std::uint32_t>(word_) & 0xff'ffffu; }
@@ -40,8 +42,8 @@ struct InternedKind {
   bool size_varies = false;
 };
 
-// Where a site (a stack with its attributes) allocates more than a few sizes, one kind stands for all of them from then on. So the number of
-// kinds is bounded by the number of sites. One thread.
+// Where a site (a stack with its attributes) allocates more than a few sizes, one kind stands for all of them from then
+// on. So the number of kinds is bounded by the number of sites. One thread.
 class KindInterner {
  public:
   explicit KindInterner(trace::KindEncoder& encoder) : encoder_(encoder) {}

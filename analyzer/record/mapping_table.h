@@ -1,4 +1,5 @@
-// What is mapped in the target, as far as the trace saw it being mapped: disjoint ranges, each a part of a numbered mapping.
+// What is mapped in the target, as far as the trace saw it being mapped: disjoint ranges, each a part of a numbered
+// mapping.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ class MappingTable {
   // Adds a mapping over a range that was cut before.
   void Add(const Mapping& mapping);
 
-  // Takes [begin, end) out: what lay in it wholly is gone, what stuck out is cut or split. Appends the pieces that were taken, in the order
-  // of addresses.
+  // Takes [begin, end) out: what lay in it wholly is gone, what stuck out is cut or split. Appends the pieces that were
+  // taken, in the order of addresses.
   void Cut(std::uint64_t begin, std::uint64_t end, std::vector<Mapping>& taken);
 
   // The pieces that lie in [begin, end), cut to it, without changing anything.

@@ -74,36 +74,89 @@ void Matcher::EndThread(const StagedRecord& record) {
 
 bool Matcher::ApplyOne(const StagedRecord& record) {
   switch (record.op()) {
-    case Op::kFrame: AddFrame(record); return true;
-    case Op::kAlloc: Allocate(record); return true;
-    case Op::kFree: Free(record); return true;
-    case Op::kReallocBegin: BeginRealloc(record); return true;
-    case Op::kReallocEnd: EndRealloc(record); return true;
-    case Op::kReallocCancel: CancelRealloc(record); return true;
-    case Op::kMap: Map(record); return true;
-    case Op::kUnmap: Unmap(record); return true;
-    case Op::kUnmapCancel: CancelUnmap(record); return true;
-    case Op::kRemapBegin: BeginRemap(record); return true;
-    case Op::kRemapEnd: EndRemap(record); return true;
-    case Op::kRemapCancel: CancelRemap(record); return true;
-    case Op::kAdvise: Advise(record); return true;
-    case Op::kHeapBlock: AddToHeap(record); return true;
-    case Op::kHeapDestroy: DestroyHeap(record); return true;
-    case Op::kThreadStart: StartThread(record); return true;
-    case Op::kThreadEnd: EndThread(record); return true;
-    case Op::kRoute: SetRoute(record); return true;
-    case Op::kSchedule: Schedule(record); return true;
-    case Op::kScheduled: BeginScheduled(record); return true;
+    case Op::kFrame:
+      AddFrame(record);
+      return true;
+    case Op::kAlloc:
+      Allocate(record);
+      return true;
+    case Op::kFree:
+      Free(record);
+      return true;
+    case Op::kReallocBegin:
+      BeginRealloc(record);
+      return true;
+    case Op::kReallocEnd:
+      EndRealloc(record);
+      return true;
+    case Op::kReallocCancel:
+      CancelRealloc(record);
+      return true;
+    case Op::kMap:
+      Map(record);
+      return true;
+    case Op::kUnmap:
+      Unmap(record);
+      return true;
+    case Op::kUnmapCancel:
+      CancelUnmap(record);
+      return true;
+    case Op::kRemapBegin:
+      BeginRemap(record);
+      return true;
+    case Op::kRemapEnd:
+      EndRemap(record);
+      return true;
+    case Op::kRemapCancel:
+      CancelRemap(record);
+      return true;
+    case Op::kAdvise:
+      Advise(record);
+      return true;
+    case Op::kHeapBlock:
+      AddToHeap(record);
+      return true;
+    case Op::kHeapDestroy:
+      DestroyHeap(record);
+      return true;
+    case Op::kThreadStart:
+      StartThread(record);
+      return true;
+    case Op::kThreadEnd:
+      EndThread(record);
+      return true;
+    case Op::kRoute:
+      SetRoute(record);
+      return true;
+    case Op::kSchedule:
+      Schedule(record);
+      return true;
+    case Op::kScheduled:
+      BeginScheduled(record);
+      return true;
     case Op::kSocket:
       events_.Side({.operation = Operation::kSocket,
                     .descriptor = static_cast<std::int32_t>(record.word1 >> 32),
                     .socket_event = static_cast<format::SocketEvent>(record.word1 & 0xff),
                     .bytes = record.word2});
       return true;
-    case Op::kCodeAdd: case Op::kCodeMove: case Op::kCodeRemove: case Op::kCodeLines: case Op::kScript: case Op::kSource:
-    case Op::kJsFunction: ApplyCode(record); return true;
-    case Op::kNone: case Op::kModule: case Op::kModuleUnload: case Op::kMark: case Op::kJsHeap: case Op::kObjectCounts:
-    case Op::kProcess: return false;
+    case Op::kCodeAdd:
+    case Op::kCodeMove:
+    case Op::kCodeRemove:
+    case Op::kCodeLines:
+    case Op::kScript:
+    case Op::kSource:
+    case Op::kJsFunction:
+      ApplyCode(record);
+      return true;
+    case Op::kNone:
+    case Op::kModule:
+    case Op::kModuleUnload:
+    case Op::kMark:
+    case Op::kJsHeap:
+    case Op::kObjectCounts:
+    case Op::kProcess:
+      return false;
   }
   return false;
 }
@@ -152,8 +205,10 @@ void Matcher::AddFrame(const StagedRecord& record) {
   if (name.function != 0) identity = std::uint64_t{name.function} << 32 | static_cast<std::uint32_t>(name.position + 1);
   bool added = false;
   const std::uint32_t frame = stacks_.Intern(track.nodes[parent].frame, record.word2, auxiliary, identity, added);
-  if (added && identity != 0) encoder_.AddFrameName(frame, name);
-  track.nodes.push_back({.frame = frame});
+  if (added && identity != 0) encoder_.code().Add(frame, name);
+  Node node;
+  node.frame = frame;
+  track.nodes.push_back(node);
 }
 
 std::uint32_t Matcher::FrameOf(Track& track, std::uint32_t node) {
@@ -188,7 +243,7 @@ void Matcher::SetRoute(const StagedRecord& record) {
     track.route = 0;
     return;
   }
-  const auto known = routes_.find(name);
+  const auto known = routes_.find(std::string(name));
   if (known != routes_.end()) {
     track.route = known->second;
     return;

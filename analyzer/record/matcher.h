@@ -1,5 +1,5 @@
-// Turns the records of all threads, in the order of their stamps, into the events of a trace: finds what a free frees, what a mapping
-// replaces, and which frames, kinds and threads records of different rings have in common.
+// Turns the records of all threads, in the order of their stamps, into the events of a trace: finds what a free frees,
+// what a mapping replaces, and which frames, kinds and threads records of different rings have in common.
 #pragma once
 
 #include <array>

@@ -39,7 +39,8 @@ void Matcher::Map(const StagedRecord& record) {
     ++totals_.ignored_records;
     return;
   }
-  const KindKey key(0, static_cast<unsigned>(format::EntryPoint::kMmap), 0, BlockWord::Phase(record.word1), track.route);
+  const KindKey key(0, static_cast<unsigned>(format::EntryPoint::kMmap), 0, BlockWord::Phase(record.word1),
+                    track.route);
   pieces_.clear();
   mappings_.Cut(address, address + length, pieces_);
   AddMapping({.operation = Operation::kMap,
@@ -58,7 +59,8 @@ void Matcher::Unmap(const StagedRecord& record) {
   const std::uint64_t length = std::min(record.word2, (std::uint64_t{1} << 48) - address);
   track.unmapped.clear();
   mappings_.Cut(address, address + length, track.unmapped);
-  events_.Side({.operation = Operation::kUnmap, .address = address, .length = length, .parts = PartsOf(track.unmapped)});
+  events_.Side(
+      {.operation = Operation::kUnmap, .address = address, .length = length, .parts = PartsOf(track.unmapped)});
 }
 
 // What was unmapped is there again. The trace has it gone already: so each piece is mapped anew.
@@ -103,7 +105,8 @@ void Matcher::EndRemap(const StagedRecord& record) {
   const Mapping before = track.remapped.empty() ? Mapping{} : track.remapped.front();
   pieces_.assign(track.remapped.begin(), track.remapped.end());
   mappings_.Cut(address, address + length, pieces_);
-  const KindKey key(0, static_cast<unsigned>(format::EntryPoint::kMremap), 0, BlockWord::Phase(record.word1), track.route);
+  const KindKey key(0, static_cast<unsigned>(format::EntryPoint::kMremap), 0, BlockWord::Phase(record.word1),
+                    track.route);
   AddMapping({.operation = Operation::kRemap,
               .address = address,
               .length = length,
@@ -153,13 +156,14 @@ void Matcher::ApplyCode(const StagedRecord& record) {
   } else if (op == Op::kCodeLines) {
     format::CodeLinesRecord lines;
     if (TakeStruct(text, lines)) {
-      std::vector<js::LinePosition> positions(std::min<std::size_t>(lines.count, text.size() / sizeof(js::LinePosition)));
+      std::vector<js::LinePosition> positions(
+          std::min<std::size_t>(lines.count, text.size() / sizeof(js::LinePosition)));
       std::memcpy(positions.data(), text.data(), positions.size() * sizeof(js::LinePosition));
       return code_.AddLines(lines.start, positions);
     }
   } else if (op == Op::kScript) {
     format::ScriptRecord script;
-    if (TakeStruct(text, script)) return code_.AddScript(script.id, text.substr(0, script.url_bytes));
+    if (TakeStruct(text, script)) return code_.AddScript(script, text.substr(0, script.url_bytes));
   } else if (op == Op::kSource) {
     format::SourceRecord part;
     if (TakeStruct(text, part)) return code_.AddSource(part, text.substr(0, part.part_bytes));
@@ -167,7 +171,8 @@ void Matcher::ApplyCode(const StagedRecord& record) {
     format::JsFunctionRecord function;
     if (TakeStruct(text, function)) {
       const std::string_view name = text.substr(0, function.name_bytes);
-      const std::string_view rest = text.substr(std::min<std::size_t>(text.size(), std::size_t{function.name_bytes} + 1));
+      const std::string_view rest =
+          text.substr(std::min<std::size_t>(text.size(), std::size_t{function.name_bytes} + 1));
       return code_.AddJscFunction(function, name, rest.substr(0, function.url_bytes));
     }
   }

@@ -25,15 +25,15 @@ const char* CategoryOf(absl::string_view flags, absl::string_view name) {
   if (absl::StrContains(name, "memfd:leaktrace") || absl::StrContains(name, "libleaktrace")) return "leaktrace";
   if (name == "[heap]") return "heap";
   if (absl::StartsWith(name, "[stack")) return "stack";
-  if (absl::StartsWith(name, "[anon:v8") || absl::StartsWith(name, "[anon:JS") || absl::StartsWith(name, "[anon:WebKit") ||
-      absl::StartsWith(name, "[anon:JavaScriptCore")) {
+  if (absl::StartsWith(name, "[anon:v8") || absl::StartsWith(name, "[anon:JS") ||
+      absl::StartsWith(name, "[anon:WebKit") || absl::StartsWith(name, "[anon:JavaScriptCore")) {
     return "javascript heap";
   }
   if (name.empty() || absl::StartsWith(name, "[anon:")) return "anonymous";
   if (absl::StartsWith(name, "[")) return "kernel";
   const bool shared = flags.size() >= 4 && flags[3] == 's';
-  const bool memory = absl::StartsWith(name, "/dev/shm/") || absl::StartsWith(name, "/memfd:") || absl::StartsWith(name, "/dev/zero") ||
-                      absl::StartsWith(name, "/SYSV");
+  const bool memory = absl::StartsWith(name, "/dev/shm/") || absl::StartsWith(name, "/memfd:") ||
+                      absl::StartsWith(name, "/dev/zero") || absl::StartsWith(name, "/SYSV");
   return shared && memory ? "shared" : "file";
 }
 
@@ -91,7 +91,8 @@ MemorySample MemorySampler::Sample(std::uint64_t now) {
   const std::vector<std::string> fields = absl::StrSplit(ReadProcFile(absl::StrCat("/proc/", pid_, "/statm")), ' ');
   MemorySample sample;
   std::uint64_t pages = 0;
-  if (fields.size() > 1 && absl::SimpleAtoi(fields[1], &pages)) sample.rss = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  if (fields.size() > 1 && absl::SimpleAtoi(fields[1], &pages))
+    sample.rss = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   return sample;
 }
 

@@ -17,16 +17,18 @@ struct MemoryCategory {
 struct MemorySample {
   std::uint64_t rss = 0;
   std::uint64_t pss = 0;  // 0 where the categories were left out
-  // By name: "heap" (brk), "stack" (of the main thread), "anonymous" (private, without a file), "javascript heap" (where the runtime names
-  // its mappings), "file" (of executables, libraries and others), "shared" (memory), "leaktrace" (the session and the tracer's own), "kernel".
+  // By name: "heap" (brk), "stack" (of the main thread), "anonymous" (private, without a file), "javascript heap"
+  // (where the runtime names its mappings), "file" (of executables, libraries and others), "shared" (memory),
+  // "leaktrace" (the session and the tracer's own), "kernel".
   std::map<std::string, MemoryCategory> categories;
 };
 
 // Parses /proc/PID/smaps (proc(5)).
 [[nodiscard]] MemorySample ParseSmaps(std::string_view smaps);
 
-// Samples with the categories are costly for large processes: the kernel walks the page tables under the lock that the target's own mmap
-// needs. So they are taken as often as keeps that below one part in a hundred of the time, and the others have the total alone.
+// Samples with the categories are costly for large processes: the kernel walks the page tables under the lock that the
+// target's own mmap needs. So they are taken as often as keeps that below one part in a hundred of the time, and the
+// others have the total alone.
 class MemorySampler {
  public:
   explicit MemorySampler(pid_t pid) : pid_(pid) {}

@@ -8,10 +8,10 @@
 
 namespace leaktrace::record {
 
-// An acquisition is stamped by an instruction that the processor may run before the load that yielded the block: so its stamp can lie before
-// that of the release that made the address free, by what a processor can hold in flight. Until that time has passed, a release of the
-// address by another thread is taken as that of the earlier block. After it, the earlier block counts as an overlap: its release was not
-// seen. One thread.
+// An acquisition is stamped by an instruction that the processor may run before the load that yielded the block: so its
+// stamp can lie before that of the release that made the address free, by what a processor can hold in flight. Until
+// that time has passed, a release of the address by another thread is taken as that of the earlier block. After it, the
+// earlier block counts as an overlap: its release was not seen. One thread.
 class OverlapWatch {
  public:
   [[nodiscard]] bool empty() const { return waiting_.empty(); }

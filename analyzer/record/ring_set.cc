@@ -80,7 +80,8 @@ std::size_t RingSet::Stage(absl::Span<StagedRecord> records) {
         more = false;
         break;
       }
-      records[count++] = {word0, ring.words[(ring.tail + 1) & mask_], ring.words[(ring.tail + 2) & mask_], ring.tail, next.ring, words};
+      records[count++] = {
+          word0, ring.words[(ring.tail + 1) & mask_], ring.words[(ring.tail + 2) & mask_], ring.tail, next.ring, words};
       ring.tail += words;
       more = PeekStamp(ring, next.stamp);
     } while (more && next.stamp <= limit && count < records.size());

@@ -61,7 +61,9 @@ class RingSet {
     std::uint64_t stamp;
     std::uint32_t ring;
 
-    friend bool operator<(const Next& a, const Next& b) { return a.stamp > b.stamp || (a.stamp == b.stamp && a.ring > b.ring); }
+    friend bool operator<(const Next& a, const Next& b) {
+      return a.stamp > b.stamp || (a.stamp == b.stamp && a.ring > b.ring);
+    }
   };
 
   // True when the ring's next record is whole and stamped below the watermark; its stamp.

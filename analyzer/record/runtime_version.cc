@@ -19,7 +19,8 @@ namespace {
 // Three numbers with dots between them, and what may follow in a pre-release; "" when it is none.
 std::string_view VersionAt(std::string_view text) {
   std::size_t size = 0, dots = 0;
-  while (size < text.size() && size < 32 && (absl::ascii_isdigit(static_cast<unsigned char>(text[size])) || text[size] == '.')) {
+  while (size < text.size() && size < 32 &&
+         (absl::ascii_isdigit(static_cast<unsigned char>(text[size])) || text[size] == '.')) {
     dots += text[size] == '.' ? 1 : 0;
     ++size;
   }
@@ -40,7 +41,8 @@ RuntimeVersion FindRuntimeVersion(std::string_view data) {
   // Bun first: it speaks of Node's version too.
   for (std::size_t at = data.find(kBun); at != std::string_view::npos; at = data.find(kBun, at + 1)) {
     const std::string_view version = VersionAt(data.substr(at + kBun.size()));
-    if (!version.empty() && data.substr(at + kBun.size() + version.size()).starts_with(kBunEnd)) return {"bun", std::string(version)};
+    if (!version.empty() && data.substr(at + kBun.size() + version.size()).starts_with(kBunEnd))
+      return {"bun", std::string(version)};
   }
   for (std::size_t at = data.find(kNode); at != std::string_view::npos; at = data.find(kNode, at + 1)) {
     const std::string_view version = VersionAt(data.substr(at + kNode.size()));
@@ -53,10 +55,12 @@ RuntimeVersion FindRuntimeVersion(const ElfFile& executable, const std::string& 
   const Bytes& id = executable.build_id();
   std::string cache;
   if (!cache_directory.empty() && !id.empty()) {
-    cache = absl::StrCat(cache_directory, "/runtime/",
-                         absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(id.data()), id.size())));
+    cache =
+        absl::StrCat(cache_directory, "/runtime/",
+                     absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(id.data()), id.size())));
     const std::vector<std::string> known = absl::StrSplit(ReadProcFile(cache), '\n');
-    if (known.size() == 3 && (known[0] == "node" || known[0] == "bun" || known[0] == "native")) return {known[0], known[1]};
+    if (known.size() == 3 && (known[0] == "node" || known[0] == "bun" || known[0] == "native"))
+      return {known[0], known[1]};
   }
   RuntimeVersion found;
   for (const ElfSegment& segment : executable.segments()) {

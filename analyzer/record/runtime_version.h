@@ -12,8 +12,9 @@ struct RuntimeVersion {
   std::string version;          // "24.21.0"; "" where it is not known
 };
 
-// By what the file's read-only data says, not by its name: Node answers inspectors with "node.js/v24.21.0", Bun presents itself as
-// "Bun v1.4.4 (Linux x64)". Reads all of the file's data, once per build: the answer is cached by build-id in the cache directory ("" = not).
+// By what the file's read-only data says, not by its name: Node answers inspectors with "node.js/v24.21.0", Bun
+// presents itself as "Bun v1.4.4 (Linux x64)". Reads all of the file's data, once per build: the answer is cached by
+// build-id in the cache directory ("" = not).
 [[nodiscard]] RuntimeVersion FindRuntimeVersion(const ElfFile& executable, const std::string& cache_directory);
 
 // The same in bytes that were read already.

@@ -27,13 +27,14 @@ std::string CopyText(const char* text, std::size_t capacity) { return {text, str
 }  // namespace
 
 absl::StatusOr<Session> Session::Map(int descriptor) {
-  struct stat facts{};
+  struct stat facts {};
   if (fstat(descriptor, &facts) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("descriptor ", descriptor, " is no session"));
   }
   const auto bytes = static_cast<std::uint64_t>(facts.st_size);
   if (bytes < sizeof(SessionHeader)) return absl::InvalidArgumentError("the session's memory is too small");
-  // A memory that shrinks under the mapping is a signal to whoever reads it; where the target allowed seals this makes it impossible.
+  // A memory that shrinks under the mapping is a signal to whoever reads it; where the target allowed seals this makes
+  // it impossible.
   fcntl(descriptor, F_ADD_SEALS, F_SEAL_SHRINK);
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
   if (memory == MAP_FAILED) return absl::ErrnoToStatus(errno, "cannot map the session's memory");
@@ -70,10 +71,12 @@ void* Session::At(std::uint64_t offset, std::uint64_t bytes) const {
 }
 
 absl::Status Session::Check() {
-  if (header_->magic != format::kSessionMagic) return absl::InvalidArgumentError("the memory is no session of leaktrace");
+  if (header_->magic != format::kSessionMagic)
+    return absl::InvalidArgumentError("the memory is no session of leaktrace");
   if (header_->version != format::kSessionVersion) {
-    return absl::InvalidArgumentError(absl::StrCat("the library speaks version ", header_->version, " of the session, this recorder ",
-                                                   format::kSessionVersion, ": install both from one release"));
+    return absl::InvalidArgumentError(absl::StrCat("the library speaks version ", header_->version,
+                                                   " of the session, this recorder ", format::kSessionVersion,
+                                                   ": install both from one release"));
   }
   const std::uint64_t ring_bytes = header_->options.ring_bytes;
   if (!std::has_single_bit(ring_bytes) || ring_bytes < format::kMinRingBytes || ring_bytes > format::kMaxRingBytes) {
@@ -81,14 +84,16 @@ absl::Status Session::Check() {
   }
   const std::uint64_t rings_offset = header_->rings_offset;
   rings_ = static_cast<const std::uint64_t*>(At(rings_offset, ring_bytes));
-  slots_ = static_cast<format::ThreadSlot*>(At(header_->slots_offset, sizeof(format::ThreadSlot) * format::kMaxThreads));
+  slots_ =
+      static_cast<format::ThreadSlot*>(At(header_->slots_offset, sizeof(format::ThreadSlot) * format::kMaxThreads));
   modules_ = static_cast<format::UnwindModule*>(
       At(header_->modules_offset, sizeof(format::UnwindModule) * format::kMaxUnwindModules));
   if (rings_ == nullptr || slots_ == nullptr || modules_ == nullptr) {
     return absl::InvalidArgumentError("the session's parts lie outside of its memory");
   }
   ring_words_ = ring_bytes / sizeof(std::uint64_t);
-  ring_count_ = static_cast<std::uint32_t>(std::min<std::uint64_t>(format::kMaxThreads, (bytes_ - rings_offset) / ring_bytes));
+  ring_count_ =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(format::kMaxThreads, (bytes_ - rings_offset) / ring_bytes));
   hook_map_ = static_cast<format::HookMapTable*>(At(header_->hook_map_offset, sizeof(format::HookMapTable)));
   rows_offset_ = header_->rows_offset;
   const std::uint64_t rows_bytes = header_->rows_bytes;
@@ -116,7 +121,9 @@ void Session::CopyFacts() {
   }
 }
 
-void Session::Wake(std::atomic<std::uint32_t>& word) { syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0); }
+void Session::Wake(std::atomic<std::uint32_t>& word) {
+  syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+}
 
 void Session::SetRecorderState(format::RecorderState state) const {
   // Matched by the acquire load of the library's wait.

@@ -1,5 +1,5 @@
-// The recorder's view of the shared memory (format/ring.h). The target may write anything into it at any time: what is read is copied first
-// and checked then, and every place in it lies within bounds that were fixed when it was mapped.
+// The recorder's view of the shared memory (format/ring.h). The target may write anything into it at any time: what is
+// read is copied first and checked then, and every place in it lies within bounds that were fixed when it was mapped.
 #pragma once
 
 #include <cstdint>
@@ -38,10 +38,14 @@ class Session {
   [[nodiscard]] std::uint32_t ring_count() const { return ring_count_; }
   [[nodiscard]] format::ThreadSlot& slot(std::uint32_t index) const { return slots_[index]; }
   // ring_words() words, a power of two.
-  [[nodiscard]] const std::uint64_t* ring(std::uint32_t index) const { return rings_ + std::uint64_t{index} * ring_words_; }
+  [[nodiscard]] const std::uint64_t* ring(std::uint32_t index) const {
+    return rings_ + std::uint64_t{index} * ring_words_;
+  }
   [[nodiscard]] std::uint64_t ring_words() const { return ring_words_; }
 
-  [[nodiscard]] absl::Span<format::UnwindModule> unwind_modules() const { return {modules_, format::kMaxUnwindModules}; }
+  [[nodiscard]] absl::Span<format::UnwindModule> unwind_modules() const {
+    return {modules_, format::kMaxUnwindModules};
+  }
   // The recorder's to fill.
   [[nodiscard]] absl::Span<format::UnwindRow> unwind_rows() const { return rows_; }
   [[nodiscard]] std::uint64_t rows_offset() const { return rows_offset_; }

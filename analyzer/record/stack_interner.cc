@@ -4,15 +4,17 @@ namespace leaktrace::record {
 
 using format::FrameWord;
 
-std::uint32_t StackInterner::Intern(std::uint32_t parent, std::uint64_t word, std::uint32_t auxiliary, std::uint64_t identity,
-                                    bool& added) {
+std::uint32_t StackInterner::Intern(std::uint32_t parent, std::uint64_t word, std::uint32_t auxiliary,
+                                    std::uint64_t identity, bool& added) {
   // An identity takes the place of the value, under the same kind, with an auxiliary that no frame has otherwise.
   Key key{word, std::uint64_t{parent} << 32 | auxiliary};
-  if (identity != 0) key = {FrameWord::Pack(FrameWord::Kind(word), identity), std::uint64_t{parent} << 32 | 0xffff'ffffu};
+  if (identity != 0)
+    key = {FrameWord::Pack(FrameWord::Kind(word), identity), std::uint64_t{parent} << 32 | 0xffff'ffffu};
   const auto [entry, inserted] = ids_.try_emplace(key, encoder_.next_id());
   added = inserted;
   if (inserted) {
-    encoder_.Add({.parent = parent, .kind = FrameWord::Kind(word), .value = FrameWord::Value(word), .auxiliary = auxiliary});
+    encoder_.Add(
+        {.parent = parent, .kind = FrameWord::Kind(word), .value = FrameWord::Value(word), .auxiliary = auxiliary});
     nodes_.push_back({word, identity, parent, auxiliary});
   }
   return entry->second;

@@ -15,10 +15,11 @@ class StackInterner {
  public:
   explicit StackInterner(trace::FrameEncoder& encoder) : encoder_(encoder) {}
 
-  // The id of the frame with this caller. `word` and `auxiliary` say what the frame is; `identity` what tells it apart from others where
-  // that is not the same (0 = it is): JavaScript frames are what they are named, wherever their code lies at the moment.
-  // `added`: set to true when it was not there before.
-  std::uint32_t Intern(std::uint32_t parent, std::uint64_t word, std::uint32_t auxiliary, std::uint64_t identity, bool& added);
+  // The id of the frame with this caller. `word` and `auxiliary` say what the frame is; `identity` what tells it apart
+  // from others where that is not the same (0 = it is): JavaScript frames are what they are named, wherever their code
+  // lies at the moment. `added`: set to true when it was not there before.
+  std::uint32_t Intern(std::uint32_t parent, std::uint64_t word, std::uint32_t auxiliary, std::uint64_t identity,
+                       bool& added);
 
   // The stack `stack` on top of the stack `base`: what a thread does for another that queued the work.
   std::uint32_t Graft(std::uint32_t stack, std::uint32_t base);

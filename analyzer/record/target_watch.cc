@@ -59,7 +59,8 @@ std::optional<std::uint64_t> Counter(const std::string& path, absl::string_view 
   const std::string text = ReadProcFile(path);
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     std::uint64_t value = 0;
-    if (absl::ConsumePrefix(&line, word) && absl::ConsumePrefix(&line, " ") && absl::SimpleAtoi(line, &value)) return value;
+    if (absl::ConsumePrefix(&line, word) && absl::ConsumePrefix(&line, " ") && absl::SimpleAtoi(line, &value))
+      return value;
   }
   return std::nullopt;
 }

@@ -36,8 +36,9 @@ class TargetWatch {
   // True once all threads of the process have ended.
   [[nodiscard]] bool HasEnded() const;
 
-  // After the end: what the kernel says of it (PIDFD_GET_INFO of Linux 6.15, else /proc/PID/stat while nobody has waited for the process), and
-  // whether the OOM killer did it (the counters of its cgroup grew). kUnknown where the kernel does not tell.
+  // After the end: what the kernel says of it (PIDFD_GET_INFO of Linux 6.15, else /proc/PID/stat while nobody has
+  // waited for the process), and whether the OOM killer did it (the counters of its cgroup grew). kUnknown where the
+  // kernel does not tell.
   [[nodiscard]] EndFacts End() const;
 
   // True while the process has the memory of this name mapped, as /proc/PID/maps has it; also when that cannot be read.
@@ -48,8 +49,8 @@ class TargetWatch {
 
   pid_t pid_;
   int descriptor_;
-  std::string events_path_;       // the cgroup's file of memory events, "" = none
-  std::uint64_t oom_kills_ = 0;   // in it when the watch began
+  std::string events_path_;      // the cgroup's file of memory events, "" = none
+  std::uint64_t oom_kills_ = 0;  // in it when the watch began
 };
 
 }  // namespace leaktrace::record

@@ -2,7 +2,6 @@
 
 #include <capnp/message.h>
 
-#include <functional>
 #include <utility>
 
 #include "analyzer/trace/capnp_data.h"
@@ -28,11 +27,10 @@ void TraceEncoder::AddModule(ModuleEntry module) { modules_.push_back({std::move
 void TraceEncoder::AddMark(MarkEntry mark) { marks_.push_back({std::move(mark), events_.next_event()}); }
 void TraceEncoder::AddThread(ThreadEntry thread) { threads_.push_back(std::move(thread)); }
 void TraceEncoder::AddRoute(std::string route) { routes_.push_back(std::move(route)); }
-void TraceEncoder::AddFrameName(std::uint32_t frame, js::CodeFrame name) { frame_names_.push_back({frame, name}); }
 
 void TraceEncoder::FlushIfFull(const js::CodeMap& code) {
-  if (events_.pending() >= kFullBlockEvents || events_.pending_bytes() >= kFullBlockBytes || frames_.pending() >= kFullTable ||
-      kinds_.pending() >= kFullTable) {
+  if (events_.pending() >= kFullBlockEvents || events_.pending_bytes() >= kFullBlockBytes ||
+      frames_.pending() >= kFullTable || kinds_.pending() >= kFullTable) {
     Flush(code);
   }
 }
@@ -40,7 +38,7 @@ void TraceEncoder::FlushIfFull(const js::CodeMap& code) {
 void TraceEncoder::Flush(const js::CodeMap& code) {
   if (!modules_.empty()) WriteModules();
   if (frames_.pending() != 0) WriteFrames();
-  if (!frame_names_.empty()) WriteCode(code);
+  if (!code_.empty()) WriteCode(code);
   if (kinds_.pending() != 0) WriteKinds();
   if (!marks_.empty() || !threads_.empty() || !routes_.empty()) WriteMarks();
   if (events_.pending() != 0) WriteEvents();
@@ -50,7 +48,9 @@ void TraceEncoder::Write(ChunkKind kind, capnp::MessageBuilder& message) {
   if (status_.ok()) status_ = writer_->Append(kind, message);
 }
 
-absl::Status TraceEncoder::WriteFooter(capnp::MessageBuilder& message) { return writer_->Append(ChunkKind::kFooter, message); }
+absl::Status TraceEncoder::WriteFooter(capnp::MessageBuilder& message) {
+  return writer_->Append(ChunkKind::kFooter, message);
+}
 
 void TraceEncoder::WriteModules() {
   capnp::MallocMessageBuilder message;
@@ -120,47 +120,7 @@ void TraceEncoder::WriteMarks() {
 
 void TraceEncoder::WriteCode(const js::CodeMap& code) {
   capnp::MallocMessageBuilder message;
-  auto root = message.initRoot<schema::CodeNames>();
-  const auto& functions = code.functions();
-  auto function_list = root.initFunctions(static_cast<unsigned>(functions.size() - functions_written_));
-  for (unsigned i = 0; functions_written_ < functions.size(); ++i, ++functions_written_) {
-    const js::Function& function = functions[functions_written_];
-    auto entry = function_list[i];
-    entry.setId(static_cast<std::uint32_t>(functions_written_ + 1));
-    entry.setName(function.name);
-    entry.setScript(function.script);
-    entry.setUrl(function.url);
-    entry.setLine(function.line);
-    entry.setColumn(function.column);
-    entry.setStart(function.start);
-    entry.setEnd(function.end);
-    entry.setTier(static_cast<std::uint16_t>(function.kind));
-  }
-  auto names = root.initFrames(static_cast<unsigned>(frame_names_.size()));
-  for (unsigned i = 0; i < frame_names_.size(); ++i) {
-    names[i].setFrame(frame_names_[i].frame);
-    names[i].setFunction(frame_names_[i].name.function);
-    names[i].setPosition(frame_names_[i].name.position);
-  }
-  frame_names_.clear();
-  // A script is written once its text is complete; it may come in parts.
-  std::vector<std::pair<std::uint32_t, const js::Script*>> scripts;
-  for (const auto& [id, script] : code.scripts()) {
-    auto [written, inserted] = script_bytes_written_.try_emplace(id, 0);
-    if (!inserted && (written->second == script.source.size() || script.source.size() < script.source_bytes)) continue;
-    written->second = script.source.size();
-    scripts.emplace_back(id, &script);
-  }
-  auto script_list = root.initScripts(static_cast<unsigned>(scripts.size()));
-  for (unsigned i = 0; i < scripts.size(); ++i) {
-    const js::Script& script = *scripts[i].second;
-    script_list[i].setId(scripts[i].first);
-    script_list[i].setUrl(script.url);
-    if (script.source.empty() || script.source.size() < script.source_bytes) continue;
-    const absl::Span<const std::uint8_t> text(reinterpret_cast<const std::uint8_t*>(script.source.data()), script.source.size());
-    script_list[i].setSource(trace::AsData(compressor_.Compress(text)));
-    script_list[i].setSourceHash(std::hash<std::string>{}(script.source));
-  }
+  code_.Write(code, message.initRoot<schema::CodeNames>());
   Write(ChunkKind::kCode, message);
 }
 

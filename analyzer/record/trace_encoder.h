@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "analyzer/js/code_map.h"
+#include "analyzer/record/code_writer.h"
 #include "analyzer/trace/column.h"
 #include "analyzer/trace/definitions.h"
 #include "analyzer/trace/event_block.h"
@@ -38,6 +39,8 @@ struct ThreadEntry {
   std::uint64_t start_time = 0, end_time = 0;
 };
 
+// Who set a mark.
+inline constexpr std::uint16_t kMarkByRecorder = 0, kMarkByAgent = 1;
 // A mark that the library sends as a process event has this kind plus its ProcessEvent.
 inline constexpr std::uint16_t kProcessMarkBase = 15;
 
@@ -54,9 +57,10 @@ class TraceEncoder {
   void AddMark(MarkEntry mark);
   void AddThread(ThreadEntry thread);
   void AddRoute(std::string route);
-  void AddFrameName(std::uint32_t frame, js::CodeFrame name);
+  [[nodiscard]] CodeWriter& code() { return code_; }
 
-  // Writes the collected definitions and events where there are enough for a chunk. To be called every few hundred events.
+  // Writes the collected definitions and events where there are enough for a chunk. To be called every few hundred
+  // events.
   void FlushIfFull(const js::CodeMap& code);
   // Writes everything that was collected.
   void Flush(const js::CodeMap& code);
@@ -79,10 +83,6 @@ class TraceEncoder {
     MarkEntry mark;
     std::uint64_t event;
   };
-  struct FrameName {
-    std::uint32_t frame;
-    js::CodeFrame name;
-  };
 
   void WriteModules();
   void WriteFrames();
@@ -100,9 +100,7 @@ class TraceEncoder {
   std::vector<PendingMark> marks_;
   std::vector<ThreadEntry> threads_;
   std::vector<std::string> routes_;
-  std::vector<FrameName> frame_names_;
-  std::size_t functions_written_ = 0;
-  std::map<std::uint32_t, std::size_t> script_bytes_written_;
+  CodeWriter code_;
   absl::Status status_;
 };
 

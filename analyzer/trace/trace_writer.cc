@@ -2,6 +2,7 @@
 
 #include <capnp/serialize.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -19,6 +20,9 @@ absl::StatusOr<std::unique_ptr<TraceWriter>> TraceWriter::Create(const std::stri
   if (descriptor < 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot create the trace ", path));
   }
+  // For as long as the lock is held the trace is being written: readers ask. A file system without locks costs them
+  // that answer only.
+  flock(descriptor, LOCK_EX | LOCK_NB);
   return std::make_unique<TraceWriter>(descriptor, path);
 }
 
