@@ -6,6 +6,7 @@
   void name(void) {}
 
 // The compiler's own calls.
+IMPORT(memcmp)
 IMPORT(memcpy)
 IMPORT(memset)
 IMPORT(memmove)

@@ -42,7 +42,8 @@ extern "C" __attribute__((visibility("hidden"), used)) long leaktrace_set_errno(
 
 }  // namespace leaktrace::preload
 
-// long syscall(long number, ...): as libc's own, but for exit_group (number 231). In assembly, so that a call that
+// long syscall(long number, ...): as libc's own, but for exit_group (231) and the waits for events, epoll_wait (232),
+// epoll_pwait (281) and epoll_pwait2 (441), which are noted before. In assembly, so that a call that
 // returns twice, or on another stack, finds the stack as its caller made it.
 asm(R"(
     .text
@@ -52,6 +53,12 @@ syscall:
     .cfi_startproc
     cmp $231, %rdi
     je 2f
+    cmp $441, %rdi
+    je 4f
+    cmp $281, %rdi
+    je 4f
+    cmp $232, %rdi
+    je 4f
 1:  mov %rdi, %rax
     mov %rsi, %rdi
     mov %rdx, %rsi
@@ -80,6 +87,36 @@ syscall:
     jmp 1b
 3:  mov %rax, %rdi
     jmp leaktrace_set_errno
+4:  push %rdi
+    .cfi_adjust_cfa_offset 8
+    push %rsi
+    .cfi_adjust_cfa_offset 8
+    push %rdx
+    .cfi_adjust_cfa_offset 8
+    push %rcx
+    .cfi_adjust_cfa_offset 8
+    push %r8
+    .cfi_adjust_cfa_offset 8
+    push %r9
+    .cfi_adjust_cfa_offset 8
+    sub $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    call leaktrace_before_wait
+    add $8, %rsp
+    .cfi_adjust_cfa_offset -8
+    pop %r9
+    .cfi_adjust_cfa_offset -8
+    pop %r8
+    .cfi_adjust_cfa_offset -8
+    pop %rcx
+    .cfi_adjust_cfa_offset -8
+    pop %rdx
+    .cfi_adjust_cfa_offset -8
+    pop %rsi
+    .cfi_adjust_cfa_offset -8
+    pop %rdi
+    .cfi_adjust_cfa_offset -8
+    jmp 1b
     .cfi_endproc
     .size syscall, . - syscall
 )");

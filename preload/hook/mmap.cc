@@ -10,6 +10,7 @@
 #include "preload/base/registers.h"
 #include "preload/base/syscall.h"
 #include "preload/hook/original.h"
+#include "preload/js/frames.h"
 #include "preload/record/mapping.h"
 #include "preload/thread/guard.h"
 
@@ -57,6 +58,10 @@ LEAKTRACE_HOT void* MapMemory(const Registers& caller, void* address, std::size_
   if (!guard.Records() || result == kMapFailed) return result;
   guard.Write();
   const bool anonymous = (flags & kMapAnonymous) != 0;
+  constexpr int kWriteAndExecute = 2 | 4;
+  if (anonymous && (protection & kWriteAndExecute) == kWriteAndExecute) [[unlikely]] {
+    js::NoteExecutableMapping(reinterpret_cast<std::uintptr_t>(result), bytes);
+  }
   RecordMap(guard.Thread(), caller,
             {.address = result,
              .bytes = bytes,

@@ -3,6 +3,7 @@
 
 #include "preload/base/attributes.h"
 #include "preload/hook/original.h"
+#include "preload/js/frames.h"
 #include "preload/record/lifecycle.h"
 
 namespace leaktrace::preload {
@@ -16,6 +17,7 @@ constinit Original<StartMain> original_start_main{"__libc_start_main", nullptr};
 constinit Main target_main = nullptr;
 
 int RunMain(int argument_count, char** arguments, char** environment) {
+  js::BeforeMain();
   const int status = target_main(argument_count, arguments, environment);
   OnExit(status);
   return status;

@@ -68,8 +68,12 @@ inline bool DescribeFrame(ThreadState& thread, std::uintptr_t pc, std::uintptr_t
 // begins.
 LEAKTRACE_COLD void Initialize();
 
+// Before main, when the executable's constructors have run: sets the engine's flags for LEAKTRACE_JS=exact.
+LEAKTRACE_COLD void BeforeMain();
+
 // Each engine's part of the above. InitializeV8 is false where the process has no V8 that exports what is needed.
 bool InitializeV8();
+void MakeV8Exact();
 
 // Frees what a thread that ends has here.
 LEAKTRACE_COLD void ReleaseJscTables();

@@ -10,6 +10,7 @@
 #include "preload/base/memory.h"
 #include "preload/base/message.h"
 #include "preload/base/syscall.h"
+#include "preload/js/frames.h"
 #include "preload/record/early.h"
 #include "preload/record/modules.h"
 #include "preload/record/process_event.h"
@@ -50,6 +51,7 @@ void OnThreadEnd(void*) {
   }
   thread.guard = Guard::kWriting;
   ReleaseStackTree(thread);
+  js::ReleaseJscTables();
   GiveSlotBack(thread);
   thread.session = kEndedSession;
   thread.guard = Guard::kOutside;
@@ -117,6 +119,7 @@ bool StartSession(ThreadState& thread, bool forked) {
   thread.guard = Guard::kWriting;
   const std::uint32_t modules = forked ? AnnounceKnownModules(thread) : AnnounceModules(thread, settings.executable);
   if (!AwaitRecorder(modules)) return false;
+  js::Initialize();
   thread.session = BeginRecording();
   if (!forked) RecordEarlyBlocks(thread);
   return true;
