@@ -5,6 +5,8 @@
 //   kClose; waiting for events -> kIdle.
 //
 // Only accepted descriptors count, so outgoing connections change nothing.
+#include "preload/hook/socket.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -41,12 +43,14 @@ using SendTo = ssize_t (*)(int, const void*, std::size_t, int, const sockaddr*, 
 using SendMessage = ssize_t (*)(int, const msghdr*, int);
 using SendFile = ssize_t (*)(int, int, off_t*, std::size_t);
 using Close = int (*)(int);
+using Connect = int (*)(int, const sockaddr*, socklen_t);
 using EpollWait = int (*)(int, epoll_event*, int, int);
 using EpollPwait = int (*)(int, epoll_event*, int, int, const void*);
 
 constinit Original<Accept> original_accept{"accept", nullptr};
 constinit Original<Accept4> original_accept4{"accept4", nullptr};
 constinit Original<Close> original_close{"close", nullptr};
+constinit Original<Connect> original_connect{"connect", nullptr};
 constinit Original<Read> original_read{"read", nullptr};
 constinit Original<Vectors> original_readv{"readv", nullptr};
 constinit Original<Receive> original_recv{"recv", nullptr};
@@ -109,18 +113,6 @@ LEAKTRACE_HOT void Sending(int descriptor) {
   }
 }
 
-LEAKTRACE_COLD void NoteClosing(int descriptor, Connection& connection) {
-  if (!IsSessionsProcess()) return;  // a vfork child tidies up: the connection lives on
-  connection.Close();
-  thread_state.phase = RequestPhase::kClose;
-  Note(descriptor, SocketEvent::kClosed, 0);
-}
-
-// Before the thread waits for events.
-LEAKTRACE_HOT void Waiting() {
-  if (thread_state.phase != RequestPhase::kNone) thread_state.phase = RequestPhase::kIdle;
-}
-
 bool IsConnectedToClient(int descriptor) {
   int listening = 0, family = 0;
   socklen_t bytes = sizeof(int);
@@ -149,8 +141,17 @@ LEAKTRACE_COLD void NotePassedDescriptors(msghdr& message) {
 
 }  // namespace
 
-// For the stub of syscall(2) in exit.cc: Bun waits for events by epoll_pwait2 through it.
-extern "C" __attribute__((visibility("hidden"), used)) void leaktrace_before_wait() { Waiting(); }
+void OnWaiting() {
+  if (thread_state.phase != RequestPhase::kNone) thread_state.phase = RequestPhase::kIdle;
+}
+
+void OnClosing(int descriptor) {
+  Connection* const connection = FindConnection(descriptor);
+  if (connection == nullptr || !IsSessionsProcess()) return;  // a vfork child tidies up: the connection lives on
+  connection->Close();
+  thread_state.phase = RequestPhase::kClose;
+  Note(descriptor, SocketEvent::kClosed, 0);
+}
 
 }  // namespace leaktrace::preload
 
@@ -168,12 +169,15 @@ LEAKTRACE_EXPORT int accept4(int listening, sockaddr* address, socklen_t* bytes,
   return descriptor;
 }
 
-// Before the original: once it is closed, another thread may get the descriptor.
 LEAKTRACE_EXPORT int close(int descriptor) {
-  if (Connection* const connection = FindConnection(descriptor); connection != nullptr) [[unlikely]] {
-    NoteClosing(descriptor, *connection);
-  }
+  OnClosing(descriptor);
   return original_close.Get()(descriptor);
+}
+
+// A descriptor that was closed where it could not be seen, and is an outgoing connection now.
+LEAKTRACE_EXPORT int connect(int descriptor, const sockaddr* address, socklen_t bytes) {
+  if (Connection* const connection = FindConnection(descriptor); connection != nullptr) connection->Close();
+  return original_connect.Get()(descriptor, address, bytes);
 }
 
 LEAKTRACE_EXPORT ssize_t read(int descriptor, void* data, std::size_t bytes) {
@@ -243,11 +247,11 @@ LEAKTRACE_EXPORT ssize_t sendfile64(int to, int from, off_t* offset, std::size_t
 }
 
 LEAKTRACE_EXPORT int epoll_wait(int epoll, epoll_event* events, int count, int timeout) {
-  Waiting();
+  OnWaiting();
   return original_epoll_wait.Get()(epoll, events, count, timeout);
 }
 
 LEAKTRACE_EXPORT int epoll_pwait(int epoll, epoll_event* events, int count, int timeout, const void* mask) {
-  Waiting();
+  OnWaiting();
   return original_epoll_pwait.Get()(epoll, events, count, timeout, mask);
 }
