@@ -1,6 +1,7 @@
 #include "preload/session/shared_memory.h"
 
 #include "format/hook_map.h"
+#include "format/jsc_layout.h"
 #include "preload/base/message.h"
 #include "preload/base/syscall.h"
 
@@ -31,6 +32,7 @@ void FillLayout(const format::SessionOptions& options, SessionHeader& header) {
   header.slots_offset = place(sizeof(format::ThreadSlot) * format::kMaxThreads);
   header.modules_offset = place(sizeof(format::UnwindModule) * format::kMaxUnwindModules);
   header.hook_map_offset = place(sizeof(format::HookMapTable));
+  header.jsc_layout_offset = place(sizeof(format::JscLayout));
   header.rows_bytes = kRowsBytes;
   header.rows_offset = place(kRowsBytes);
   header.rings_offset = place(std::uint64_t{options.ring_bytes} * format::kMaxThreads);
