@@ -18,11 +18,7 @@ IMPORT(dlerror)
 IMPORT(dlsym)
 IMPORT(getauxval)
 // Threads.
-IMPORT(pthread_attr_destroy)
-IMPORT(pthread_attr_getstack)
-IMPORT(pthread_getattr_np)
 IMPORT(pthread_key_create)
-IMPORT(pthread_self)
 IMPORT(pthread_setspecific)
 // The process.
 IMPORT(__errno_location)
