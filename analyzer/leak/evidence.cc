@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "analyzer/base/quantity.h"
 #include "analyzer/leak/statistics.h"
 #include "analyzer/leak/words.h"
 
@@ -220,14 +221,14 @@ void Judge::JudgeFewBlocks(Evidence& evidence) const {
     evidence.bytes_per_unit = evidence.bytes_low = evidence.bytes_high = risen / units_;
     evidence.blocks_per_unit = 0;
     Conclude(evidence, Class::kLeak, 0.7,
-             absl::StrCat("One block is enlarged again and again, by ", Bytes(evidence.bytes_per_unit), Per(),
+             absl::StrCat("One block is enlarged again and again, by ", FormatBytes(evidence.bytes_per_unit), Per(),
                           ", and is never emptied: a buffer or list that only grows."));
     return;
   }
   if (enlarged) {
     evidence.growth_bytes = std::max(evidence.growth_bytes, risen);
     Conclude(evidence, Class::kUnclear, 0.3,
-             absl::StrCat("A block was enlarged ", Count(rises, "time"), " and grew by ", Bytes(risen),
+             absl::StrCat("A block was enlarged ", Count(rises, "time"), " and grew by ", FormatBytes(risen),
                           ": a table that grows with what it holds. A longer run shows whether it goes on."));
     return;
   }
@@ -288,7 +289,7 @@ void Judge::JudgeLateGrowth(Evidence& evidence) const {
   const double count = blocks_.total() / (blocks_.total() + 10);
   Conclude(evidence, Class::kLeak, 0.8 * count * evidence.fit * (freed_before ? 0.8 : 1),
            absl::StrCat("It began after ", Percent(onset_), " of the load and has grown by ",
-                        Bytes(evidence.bytes_per_unit), Per(), " since then; none of it was freed."));
+                        FormatBytes(evidence.bytes_per_unit), Per(), " since then; none of it was freed."));
 }
 
 void Judge::JudgeSteadyGrowth(Evidence& evidence) const {
@@ -332,10 +333,11 @@ void Judge::JudgeSteadyGrowth(Evidence& evidence) const {
   const double count = born / (born + 10);
   const double bend = std::min(1.0, std::abs(std::log2((late + 1) / (early + 1))));
   const std::string blocks = Count(evidence.blocks_per_unit, "block");
-  Conclude(evidence, Class::kLeak, count * evidence.fit * (1 - 0.3 * bend) * (window_.settled ? 1 : 0.95),
-           absl::StrCat("Every part of the load left as much behind: ", blocks, " and ", Bytes(evidence.bytes_per_unit),
-                        Per(), tail_ < 1 ? ", beneath blocks that come and go" : "", ". None of it was freed",
-                        window_.settled ? ", not even after the load." : "."));
+  Conclude(
+      evidence, Class::kLeak, count * evidence.fit * (1 - 0.3 * bend) * (window_.settled ? 1 : 0.95),
+      absl::StrCat("Every part of the load left as much behind: ", blocks, " and ",
+                   FormatBytes(evidence.bytes_per_unit), Per(), tail_ < 1 ? ", beneath blocks that come and go" : "",
+                   ". None of it was freed", window_.settled ? ", not even after the load." : "."));
 }
 
 Evidence Judge::Decide() {

@@ -20,12 +20,13 @@ namespace leaktrace::leak {
 struct TimelinePoint {
   double time = 0;                    // seconds since the target's start
   std::uint64_t requests_so_far = 0;  // requests that were answered, or begun where that is not known
-  std::uint64_t allocations_so_far =
-      0;                         // heap blocks of all call sites: the clock of a program that serves no requests
+  // Heap blocks of all call sites: the clock of a program that serves no requests.
+  std::uint64_t allocations_so_far = 0;
   std::uint64_t live_bytes = 0;  // heap blocks, without those that are the JavaScript heap
   std::uint64_t live_blocks = 0;
-  std::uint64_t js_live_bytes = 0;  // blocks that are the JavaScript heap
-  std::uint64_t mapped_bytes = 0;   // mapped by calls that the trace has seen and not unmapped
+  std::uint64_t js_live_bytes = 0;    // blocks that are the JavaScript heap
+  std::uint64_t js_mapped_bytes = 0;  // mappings that are the JavaScript heap
+  std::uint64_t mapped_bytes = 0;     // other mappings that are used as a whole, not reserved
 };
 
 struct PhaseSpan {
@@ -35,25 +36,26 @@ struct PhaseSpan {
   bool marked = true;             // by the user or the program; false: told from the traffic
 };
 
-// A sample of the resident memory. What is not known is empty, never 0.
+// A sample of the resident memory. What is not known is empty, never 0; samples with the total alone may be among the
+// others.
 struct MemorySample {
   double time = 0;
   std::uint64_t rss = 0;
-  std::optional<std::uint64_t>
-      heap;  // resident bytes of memory that allocators manage: [heap], arenas, static allocators' regions
-  std::optional<std::uint64_t> js_heap;    // resident bytes of mappings that are the JavaScript heap
-  std::optional<std::uint64_t> mappings;   // resident bytes of other anonymous memory
-  std::optional<std::uint64_t> anonymous;  // resident bytes of all anonymous memory but stacks: heap, js_heap and
-                                           // mappings where they are not told apart
-  std::optional<std::uint64_t> stacks;     // resident bytes of thread stacks
-  std::optional<std::uint64_t> code;       // resident bytes of executable mappings, of files and of JIT code
-  std::optional<std::uint64_t> files;      // resident bytes of other file mappings and shared memory
+  std::optional<std::uint64_t> anonymous;  // private memory without a file but stacks: heaps, JavaScript heap, mappings
+  std::optional<std::uint64_t> js_heap;    // the part of it that the runtime has named as its heap
+  std::optional<std::uint64_t> stacks;     // of threads
+  std::optional<std::uint64_t> code;       // executable mappings
+  std::optional<std::uint64_t> files;      // other file mappings and shared memory
+  std::optional<std::uint64_t> tracer;     // what tracing itself needs in the process
 };
 
 // What the runtime says of its heap. What is not known is empty.
 struct JsHeapSample {
   double time = 0;
-  std::optional<std::uint64_t> heap_used, heap_total, external, array_buffers;
+  std::optional<std::uint64_t> heap_used = std::nullopt;
+  std::optional<std::uint64_t> heap_total = std::nullopt;
+  std::optional<std::uint64_t> external = std::nullopt;
+  std::optional<std::uint64_t> array_buffers = std::nullopt;
 };
 
 struct ProcessHistory {
@@ -61,8 +63,8 @@ struct ProcessHistory {
   std::vector<PhaseSpan> phases;      // by first_point; may be empty
   std::vector<MemorySample> memory;   // by time
   std::vector<JsHeapSample> js_heap;  // by time
-  std::optional<std::uint32_t>
-      exit_point;        // the target had begun to exit at this point: what is freed later says nothing
+  // The target had begun to exit at this point: what is freed later says nothing.
+  std::optional<std::uint32_t> exit_point;
   std::string runtime;   // "node", "bun" or "native"
   bool complete = true;  // false: events were lost, figures are lower bounds
 };

@@ -21,15 +21,17 @@ struct Growth {
   std::optional<double> stacks;
   std::optional<double> code;
   std::optional<double> files;        // other file mappings and shared memory
+  std::optional<double> tracer;       // tracing itself
   std::optional<double> unexplained;  // rss minus all of the above
 
   double native_requested = 0;  // native_live in requested bytes: more, where pages of blocks were never touched
   double untouched = 0;         // native_requested - native_live
-  std::optional<double>
-      external;  // what the runtime reports as native memory of JavaScript objects; part of native_live
+  // What the runtime reports as native memory of JavaScript objects; part of native_live.
+  std::optional<double> external;
   std::optional<double> js_heap_used;  // what the runtime reports as live objects; part of js_heap
 };
 
+// Taken between the samples with all parts that are nearest to the begin of the load and to the end of the window.
 [[nodiscard]] Growth Triage(const ProcessHistory& process, const Window& window);
 
 // How much the lowest level of a series of samples rose over the load: free of a collector's sawtooth. Empty with fewer

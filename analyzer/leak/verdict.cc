@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "analyzer/base/quantity.h"
 #include "analyzer/leak/suspects.h"
 #include "analyzer/leak/words.h"
 
@@ -51,18 +52,16 @@ Sums SumUp(const std::vector<Suspect>& suspects, const Window& window) {
 // The steady growth of the JavaScript heap: of its live objects where the runtime reports them, else of the memory that
 // it takes.
 double JsHeapRise(const ProcessHistory& process, const Window& window, const Growth& growth) {
-  std::vector<std::pair<double, double>> used, blocks, resident;
+  std::vector<std::pair<double, double>> used, blocks;
   for (const JsHeapSample& sample : process.js_heap) {
     if (sample.heap_used.has_value()) used.emplace_back(sample.time, static_cast<double>(*sample.heap_used));
   }
-  for (const TimelinePoint& point : process.timeline)
-    blocks.emplace_back(point.time, static_cast<double>(point.js_live_bytes));
-  for (const MemorySample& sample : process.memory) {
-    if (sample.js_heap.has_value()) resident.emplace_back(sample.time, static_cast<double>(*sample.js_heap));
+  for (const TimelinePoint& point : process.timeline) {
+    blocks.emplace_back(point.time, static_cast<double>(point.js_live_bytes + point.js_mapped_bytes));
   }
   if (const auto rise = SteadyRise(used, process, window)) return *rise;
   if (growth.js_heap_used.has_value()) return *growth.js_heap_used;
-  return SteadyRise(blocks, process, window).value_or(0) + SteadyRise(resident, process, window).value_or(0);
+  return SteadyRise(blocks, process, window).value_or(0);
 }
 
 bool RssStillGrows(const ProcessHistory& process, const Window& window) {
@@ -108,7 +107,7 @@ std::string OverTheLoad(const Verdict& verdict) {
   return absl::StrCat(" over ", Count(verdict.units, UnitName(verdict.unit)));
 }
 
-std::string Rate(double bytes, Unit unit) { return absl::StrCat(Bytes(bytes), " per ", UnitName(unit)); }
+std::string Rate(double bytes, Unit unit) { return absl::StrCat(FormatBytes(bytes), " per ", UnitName(unit)); }
 
 void SayNativeLeak(Verdict& verdict, const Sums& sums, const std::vector<Suspect>& suspects,
                    std::span<const Candidate> candidates) {
@@ -135,7 +134,7 @@ void SayNativeLeak(Verdict& verdict, const Sums& sums, const std::vector<Suspect
   verdict.next.push_back(absl::StrCat("Look at ", NameOf(first, candidates), ": what it allocates there is never freed",
                                       script.empty() ? "." : absl::StrCat(" when it is called from ", script, ".")));
   if (sums.js_objects > 0) {
-    verdict.next.push_back(absl::StrCat("Besides, JavaScript objects retain ", Bytes(sums.js_objects),
+    verdict.next.push_back(absl::StrCat("Besides, JavaScript objects retain ", FormatBytes(sums.js_objects),
                                         " of native memory (Buffers, ArrayBuffers): compare two heap snapshots."));
   }
   verdict.next.push_back(
@@ -153,7 +152,8 @@ void SayJsHeap(Verdict& verdict, const Sums& sums) {
       "closures that "
       "only grow."};
   if (sums.native + sums.js_objects > 0) {
-    verdict.notes.push_back(absl::StrCat("Native blocks grow along with it, by ", Bytes(sums.native + sums.js_objects),
+    verdict.notes.push_back(absl::StrCat("Native blocks grow along with it, by ",
+                                         FormatBytes(sums.native + sums.js_objects),
                                          ": less than the objects themselves, so it is most likely theirs."));
   }
 }
@@ -172,8 +172,8 @@ void SayMappings(Verdict& verdict, const Sums& sums, const std::vector<Suspect>&
 void SayAllocator(Verdict& verdict, const ProcessHistory& process) {
   verdict.kind = Kind::kAllocatorRetention;
   verdict.bytes_per_unit = *verdict.growth.allocator / verdict.units;
-  verdict.summary = absl::StrCat("No leak: of the ", Bytes(*verdict.growth.rss), " by which the process grew, ",
-                                 Bytes(*verdict.growth.allocator), " were freed and are kept by the allocator.");
+  verdict.summary = absl::StrCat("No leak: of the ", FormatBytes(*verdict.growth.rss), " by which the process grew, ",
+                                 FormatBytes(*verdict.growth.allocator), " were freed and are kept by the allocator.");
   if (process.runtime == "bun") {
     verdict.next = {
         "Let it run on: memory that the allocator keeps is used again, so the growth stops. MIMALLOC_PURGE_DELAY=0 "
@@ -192,14 +192,15 @@ void SayNoGrowth(Verdict& verdict) {
   verdict.bytes_per_unit = 0;
   verdict.summary = absl::StrCat(
       "No leak: after", OverTheLoad(verdict).substr(5), " nothing grows steadily",
-      verdict.growth.rss.has_value() ? absl::StrCat(" (the process by ", Bytes(*verdict.growth.rss), ")") : "", ".");
+      verdict.growth.rss.has_value() ? absl::StrCat(" (the process by ", FormatBytes(*verdict.growth.rss), ")") : "",
+      ".");
 }
 
 void SayUnclear(Verdict& verdict) {
   verdict.kind = Kind::kUnclear;
   const std::vector<std::string> parts = Explain(verdict.growth);
   verdict.summary = absl::StrCat(
-      "The process grew by ", Bytes(verdict.growth.rss.value_or(0)),
+      "The process grew by ", FormatBytes(verdict.growth.rss.value_or(0)),
       " and no leak was found; the largest part: ", parts.empty() ? std::string("unknown") : parts.front(), ".");
   verdict.next = {"Run it for longer, with a steady load and a pause after it: growth that stops is no leak."};
 }
@@ -244,7 +245,7 @@ void AddNotes(Verdict& verdict, const ProcessHistory& process, const Window& win
   const double gap = verdict.growth.unexplained.value_or(0);
   if (verdict.growth.rss.has_value() && std::abs(gap) > 0.05 * std::abs(*verdict.growth.rss) &&
       std::abs(gap) > kMegabyte) {
-    verdict.notes.push_back(absl::StrCat(Bytes(gap), " of the growth of the process are unexplained."));
+    verdict.notes.push_back(absl::StrCat(FormatBytes(gap), " of the growth of the process are unexplained."));
   }
 }
 

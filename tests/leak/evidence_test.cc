@@ -54,7 +54,7 @@ TEST(EvidenceTest, LinearGrowthIsALeakWithItsExactRate) {
   EXPECT_THAT(evidence.bytes_high, Ge(evidence.bytes_per_unit));
   EXPECT_GT(evidence.confidence, 0.9);
   EXPECT_NEAR(evidence.flattening, 1, 0.05);
-  EXPECT_THAT(evidence.reason, HasSubstr("12 blocks and 336 bytes per request"));
+  EXPECT_THAT(evidence.reason, HasSubstr("12 blocks and 336 B per request"));
 }
 
 TEST(EvidenceTest, LinearGrowthWithNoise) {

@@ -43,20 +43,32 @@ class Synthetic {
     site.points.resize(points_);
     std::vector<Survivors> survivors(points_);
     for (std::uint32_t i = 0; i < points_; ++i) site.points[i].point = survivors[i].interval = i;
+    // Births and deaths at their points, added up afterwards. Unsigned sums wrap and come back.
     for (const Block& block : sites_[index]) {
       const std::uint32_t born = PointAfter(block.birth);
       if (born >= points_) continue;
-      for (std::uint32_t i = born; i < points_; ++i) {
-        site.points[i].allocations_so_far += 1;
-        site.points[i].allocated_bytes_so_far += block.bytes;
-        if (block.death <= TimeOf(i)) continue;
-        site.points[i].live_blocks += 1;
-        site.points[i].live_bytes += block.bytes;
+      SitePoint& birth = site.points[born];
+      birth.allocations_so_far += 1;
+      birth.allocated_bytes_so_far += block.bytes;
+      const std::uint32_t died = block.death > seconds_ ? points_ : PointAfter(block.death);
+      if (died > born) {
+        birth.live_blocks += 1;
+        birth.live_bytes += block.bytes;
+        if (died < points_) {
+          site.points[died].live_blocks -= 1;
+          site.points[died].live_bytes -= block.bytes;
+        }
       }
       if (block.death > seconds_) {
         survivors[born].blocks += 1;
         survivors[born].bytes += block.bytes;
       }
+    }
+    for (std::uint32_t i = 1; i < points_; ++i) {
+      site.points[i].live_blocks += site.points[i - 1].live_blocks;
+      site.points[i].live_bytes += site.points[i - 1].live_bytes;
+      site.points[i].allocations_so_far += site.points[i - 1].allocations_so_far;
+      site.points[i].allocated_bytes_so_far += site.points[i - 1].allocated_bytes_so_far;
     }
     for (const Survivors& at : survivors) {
       if (at.blocks > 0) site.survivors.push_back(at);

@@ -32,7 +32,7 @@ Scene Make(const std::function<MemorySample(double)>& memory) {
 double Sum(const Growth& growth) {
   double sum = 0;
   for (const auto& part : {growth.native_live, growth.js_heap, growth.allocator, growth.mappings, growth.stacks,
-                           growth.code, growth.files, growth.unexplained}) {
+                           growth.code, growth.files, growth.tracer, growth.unexplained}) {
     sum += part.value_or(0);
   }
   return sum;
@@ -43,17 +43,18 @@ std::uint64_t Ramp(double time, double megabytes) {
 }
 
 TEST(TriageTest, PartsAddUpToTheGrowth) {
-  const Scene scene = Make([](double time) {
+  Scene scene = Make([](double time) {
     MemorySample sample;
-    sample.heap = Ramp(time, 60);
     sample.js_heap = Ramp(time, 20);
-    sample.mappings = Ramp(time, 5);
+    sample.anonymous = Ramp(time, 65) + *sample.js_heap;
     sample.stacks = Ramp(time, 2);
     sample.code = Ramp(time, 1);
     sample.files = Ramp(time, 3);
-    sample.rss = *sample.heap + *sample.js_heap + *sample.mappings + *sample.stacks + *sample.code + *sample.files;
+    sample.tracer = Ramp(time, 1);
+    sample.rss = *sample.anonymous + *sample.stacks + *sample.code + *sample.files + *sample.tracer;
     return sample;
   });
+  for (TimelinePoint& point : scene.process.timeline) point.mapped_bytes = Ramp(point.time, 5);
   const Growth growth = Triage(scene.process, scene.window);
   EXPECT_NEAR(*growth.native_live, 32 * kMB, 0.5 * kMB);
   EXPECT_NEAR(*growth.allocator, 16 * kMB, 0.5 * kMB);
@@ -67,8 +68,8 @@ TEST(TriageTest, PartsAddUpToTheGrowth) {
 TEST(TriageTest, BlocksThatAreNeverTouchedTakeNoMemory) {
   const Scene scene = Make([](double time) {
     MemorySample sample;
-    sample.heap = Ramp(time, 10);
-    sample.rss = *sample.heap + 1'000'000;
+    sample.anonymous = Ramp(time, 10);
+    sample.rss = *sample.anonymous + 1'000'000;
     return sample;
   });
   const Growth growth = Triage(scene.process, scene.window);
@@ -79,15 +80,21 @@ TEST(TriageTest, BlocksThatAreNeverTouchedTakeNoMemory) {
   EXPECT_THAT(Explain(growth).back(), ::testing::HasSubstr("never touched"));
 }
 
-TEST(TriageTest, AnonymousMemoryThatIsNotToldApart) {
-  const Scene scene = Make([](double time) {
+TEST(TriageTest, WithoutNamedRegionsTheRuntimesCountIsTheJavaScriptHeap) {
+  Scene scene = Make([](double time) {
     MemorySample sample;
     sample.anonymous = Ramp(time, 50);
     sample.rss = *sample.anonymous + 1'000'000;
     return sample;
   });
+  EXPECT_NEAR(*Triage(scene.process, scene.window).allocator, 8 * kMB, 0.5 * kMB);
+  for (const double time : {20.0, 100.0}) {
+    scene.process.js_heap.push_back({.time = time, .heap_used = Ramp(time, 4), .heap_total = Ramp(time, 5)});
+  }
   const Growth growth = Triage(scene.process, scene.window);
-  EXPECT_NEAR(*growth.allocator, 8 * kMB, 0.5 * kMB);
+  EXPECT_NEAR(*growth.js_heap, 4 * kMB, 0.2 * kMB);
+  EXPECT_NEAR(*growth.js_heap_used, 3.2 * kMB, 0.2 * kMB);
+  EXPECT_NEAR(*growth.allocator, 4 * kMB, 0.5 * kMB);
   EXPECT_NEAR(Sum(growth), *growth.rss, 1);
 }
 

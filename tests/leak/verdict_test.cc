@@ -58,10 +58,13 @@ class Scene {
     }
   }
 
+  void SetJsMapped(const std::function<std::uint64_t(double)>& at) { js_mapped_ = at; }
+
   Analysis Run(const AnalysisOptions& options = {}) {
     ProcessHistory process = run_.Process();
     process.memory = memory_;
     process.js_heap = js_heap_;
+    for (TimelinePoint& point : process.timeline) point.js_mapped_bytes = js_mapped_(point.time);
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
       candidates_[i].history = run_.Site(i);
       candidates_[i].history.memory = memories_[i];
@@ -83,6 +86,7 @@ class Scene {
   std::vector<Memory> memories_;
   std::vector<MemorySample> memory_;
   std::vector<JsHeapSample> js_heap_;
+  std::function<std::uint64_t(double)> js_mapped_ = [](double) { return std::uint64_t{0}; };
 };
 
 std::size_t Leaks(const Analysis& analysis) {
@@ -165,9 +169,10 @@ TEST(VerdictTest, TheJavaScriptHeapIsNoNativeLeak) {
   scene.SetMemory([](double time) {
     MemorySample sample;
     sample.rss = 100'000'000 + static_cast<std::uint64_t>(1e6 * std::clamp(time - 10, 0.0, 80.0));
-    sample.js_heap = sample.rss - 60'000'000;
     return sample;
   });
+  scene.SetJsMapped(
+      [](double time) { return static_cast<std::uint64_t>(40e6 + 1e6 * std::clamp(time - 10, 0.0, 80.0)); });
   const Analysis analysis = scene.Run();
   EXPECT_EQ(analysis.verdict.kind, Kind::kJsHeapGrowth) << analysis.verdict.summary;
   EXPECT_NEAR(*analysis.verdict.bytes_per_unit, 10000, 1500);
@@ -200,8 +205,8 @@ TEST(VerdictTest, FreedMemoryThatTheAllocatorKeeps) {
   Scene scene;
   scene.SetMemory([](double time) {
     MemorySample sample;
-    sample.heap = 20'000'000 + static_cast<std::uint64_t>(500'000 * std::clamp(time - 10, 0.0, 80.0));
-    sample.rss = *sample.heap + 50'000'000;
+    sample.anonymous = 20'000'000 + static_cast<std::uint64_t>(500'000 * std::clamp(time - 10, 0.0, 80.0));
+    sample.rss = *sample.anonymous + 50'000'000;
     return sample;
   });
   const Analysis analysis = scene.Run();
