@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "analyzer/commands/commands.h"
 #include "analyzer/commands/common.h"
 #include "analyzer/report/json.h"
+#include "analyzer/report/judgement.h"
 #include "analyzer/report/text.h"
 
 namespace leaktrace::commands {
@@ -19,6 +21,7 @@ struct Options {
   std::optional<std::size_t> top;
   std::size_t depth = 0;
   report::SiteOptions sites;
+  std::string per;
   report::NameOptions names;
   ColourChoice colour = ColourChoice::kAuto;
 };
@@ -31,12 +34,21 @@ int Run(const Options& options) {
   if (!model.ok()) return Fail(model.status());
   const auto names = report::Names::Make(*model, options.names);
   if (!names.ok()) return Fail(names.status());
+  leak::AnalysisOptions analysis;
+  if (!options.per.empty()) {
+    const absl::StatusOr<leak::Per> per = leak::ParsePer(options.per);
+    if (!per.ok()) return Fail(absl::InvalidArgumentError(absl::StrCat("--per ", per.status().message())));
+    analysis.per = *per;
+  }
+  const absl::StatusOr<report::Judgement> judgement = report::Judge(*model, **names, analysis);
+  if (!judgement.ok()) return Fail(absl::StrCat(options.trace, ": ", judgement.status().message()));
   if (options.json) {
-    const nlohmann::ordered_json json = report::MakeJson(
-        *model, **names, {.top = options.top.value_or(kJsonSites), .depth = options.depth, .sites = options.sites});
+    const nlohmann::ordered_json json =
+        report::MakeJson(*model, **names, *judgement,
+                         {.top = options.top.value_or(kJsonSites), .depth = options.depth, .sites = options.sites});
     return Print(report::DumpJson(json, 2) + "\n") ? kDone : kUnusable;
   }
-  const std::string text = report::MakeText(*model, **names,
+  const std::string text = report::MakeText(*model, **names, *judgement,
                                             {.terminal = DescribeTerminal(STDOUT_FILENO, options.colour),
                                              .top = options.top.value_or(kTextSites),
                                              .depth = options.depth,
@@ -83,11 +95,16 @@ void AddReport(CLI::App& app, int& exit_status) {
                    "Several must all hold")
       ->type_name("TEXT")
       ->take_all();
+  command
+      ->add_option("--per", options->per,
+                   "Divide the growth of a phase by a number of iterations: load=20000 (default: by the requests)")
+      ->type_name("PHASE=COUNT");
   AddNameOptions(*command, options->names);
   AddColourOption(*command, options->colour);
   command->footer(
       "Examples:\n"
       "  leaktrace report leaktrace.node.4242.ltrace\n"
+      "  leaktrace report leaktrace.node.4242.ltrace --per load=20000\n"
       "  leaktrace report leaktrace.node.4242.ltrace --top 3 --filter zlib\n"
       "  leaktrace report leaktrace.node.4242.ltrace --sort peak --filter '!node_modules'\n"
       "  leaktrace report leaktrace.node.4242.ltrace --json | jq '.live.sites[0]'");

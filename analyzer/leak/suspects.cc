@@ -28,6 +28,13 @@ void Discount(Evidence& evidence) {
   evidence.reason += " It is too little to tell from the growth of tables and caches.";
 }
 
+// The engine's own needs are part of its heap, which is no native leak.
+void AttributeToEngine(Evidence& evidence) {
+  if (evidence.kind != Class::kLeak) return;
+  evidence.kind = Class::kUnclear;
+  evidence.reason += " It is what the JavaScript engine needs for its heap, and grows with it.";
+}
+
 Severity SeverityOf(const Suspect& suspect) {
   if (suspect.evidence.kind == Class::kUnclear) return Severity::kLow;
   if (suspect.evidence.kind != Class::kLeak) return Severity::kNone;
@@ -78,6 +85,7 @@ std::vector<Suspect> FindSuspects(const ProcessHistory& process, std::span<const
     suspect.owner = std::get<1>(cause);
     suspect.evidence = WeighTogether(process, candidates, window, members);
     Discount(suspect.evidence);
+    if (suspect.owner == Owner::kJsEngine) AttributeToEngine(suspect.evidence);
     suspect.candidates = std::move(members);
     total[static_cast<std::size_t>(suspect.memory)] += std::max(0.0, suspect.evidence.growth_bytes);
     suspects.push_back(std::move(suspect));

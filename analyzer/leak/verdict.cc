@@ -230,6 +230,17 @@ void Decide(Verdict& verdict, const ProcessHistory& process, const Window& windo
   }
 }
 
+// Where the JavaScript heap leads the growth, native memory that grows along is its objects', and no leak of its own.
+void AttributeToObjects(std::vector<Suspect>& suspects) {
+  for (Suspect& suspect : suspects) {
+    if (suspect.evidence.kind != Class::kLeak || suspect.memory != Memory::kHeap) continue;
+    suspect.evidence.kind = Class::kUnclear;
+    suspect.evidence.confidence *= 0.5;
+    suspect.severity = Severity::kLow;
+    suspect.evidence.reason += " The JavaScript heap grows faster: most likely its objects hold it.";
+  }
+}
+
 void AddNotes(Verdict& verdict, const ProcessHistory& process, const Window& window) {
   if (!process.complete) verdict.notes.push_back("Part of the trace is missing: rates are lower bounds.");
   if (!window.marked) {
@@ -297,6 +308,7 @@ absl::StatusOr<Analysis> Analyze(const ProcessHistory& process, std::span<const 
   analysis.verdict.units = window->units;
   analysis.verdict.growth = Triage(process, *window);
   Decide(analysis.verdict, process, *window, analysis.suspects, candidates);
+  if (analysis.verdict.kind == Kind::kJsHeapGrowth) AttributeToObjects(analysis.suspects);
   AddNotes(analysis.verdict, process, *window);
   return analysis;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "analyzer/report/verdict_json.h"
 
 namespace leaktrace::report {
 namespace {
@@ -163,7 +164,7 @@ Json SiteJson(const TraceModel& model, const Names& names, const Site& site, std
           {"stack", stack}};
 }
 
-Json MakeJson(const TraceModel& model, Names& names, const JsonOptions& options) {
+Json MakeJson(const TraceModel& model, Names& names, const Judgement& judgement, const JsonOptions& options) {
   SiteOptions heap = options.sites;
   heap.mappings = false;
   SiteOptions mapped = options.sites;
@@ -191,8 +192,8 @@ Json MakeJson(const TraceModel& model, Names& names, const JsonOptions& options)
       {"bytes", model.live_bytes}, {"blocks", model.live_blocks}, {"sites", SitesJson(model, names, sites, options)}};
   json["mappings"] = {
       {"bytes", model.mapped_bytes}, {"count", model.mappings}, {"sites", SitesJson(model, names, mappings, options)}};
-  json["verdict"] = nullptr;
-  json["suspects"] = Json::array();
+  json["verdict"] = VerdictJson(judgement.verdict);
+  json["suspects"] = SuspectsJson(model, names, judgement, options.top, options.depth);
   json["notes"] = names.notes();
   json["recorder"] = {{"cpu", Seconds(model.recorder_cpu)}, {"peak_rss", model.recorder_peak_rss}};
   return json;

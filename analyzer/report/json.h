@@ -7,6 +7,7 @@
 
 #include "absl/types/span.h"
 #include "analyzer/model/trace_model.h"
+#include "analyzer/report/judgement.h"
 #include "analyzer/report/names.h"
 #include "analyzer/report/sites.h"
 
@@ -19,7 +20,8 @@ struct JsonOptions {
 };
 
 // Strings that are not UTF-8 have their wrong bytes replaced when they are written: use DumpJson.
-[[nodiscard]] nlohmann::ordered_json MakeJson(const model::TraceModel& model, Names& names, const JsonOptions& options);
+[[nodiscard]] nlohmann::ordered_json MakeJson(const model::TraceModel& model, Names& names, const Judgement& judgement,
+                                              const JsonOptions& options);
 [[nodiscard]] nlohmann::ordered_json SiteJson(const model::TraceModel& model, const Names& names, const Site& site,
                                               std::size_t depth);
 [[nodiscard]] nlohmann::ordered_json FrameJson(const StackLine& line);

@@ -15,6 +15,7 @@
 #include "analyzer/report/chart.h"
 #include "analyzer/report/site_text.h"
 #include "analyzer/report/style.h"
+#include "analyzer/report/verdict_text.h"
 
 namespace leaktrace::report {
 namespace {
@@ -23,6 +24,7 @@ using model::TraceModel;
 
 constexpr double kFullCoverage = 0.999;
 constexpr std::size_t kMappingSites = 3;
+constexpr std::size_t kSuspects = 3;
 
 std::string SignalName(int signal) {
   const char* name = sigabbrev_np(signal);
@@ -62,10 +64,12 @@ std::string ProgramTitle(const model::Program& program) {
 
 class TextReport {
  public:
-  TextReport(const TraceModel& model, Names& names, const TextOptions& options)
-      : model_(model), names_(names), options_(options), style_(options.terminal.colour) {}
+  TextReport(const TraceModel& model, Names& names, const Judgement& judgement, const TextOptions& options)
+      : model_(model), names_(names), judgement_(judgement), options_(options), style_(options.terminal.colour) {}
 
   std::string Make() {
+    text_ += VerdictText(model_, names_, judgement_, options_.terminal,
+                         options_.top == 0 ? 0 : std::min(options_.top, kSuspects));
     Warnings();
     Header();
     Memory();
@@ -279,6 +283,7 @@ class TextReport {
 
   const TraceModel& model_;
   Names& names_;
+  const Judgement& judgement_;
   const TextOptions& options_;
   Style style_;
   std::string text_;
@@ -286,8 +291,8 @@ class TextReport {
 
 }  // namespace
 
-std::string MakeText(const TraceModel& model, Names& names, const TextOptions& options) {
-  return TextReport(model, names, options).Make();
+std::string MakeText(const TraceModel& model, Names& names, const Judgement& judgement, const TextOptions& options) {
+  return TextReport(model, names, judgement, options).Make();
 }
 
 }  // namespace leaktrace::report

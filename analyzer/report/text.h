@@ -6,6 +6,7 @@
 
 #include "analyzer/base/terminal.h"
 #include "analyzer/model/trace_model.h"
+#include "analyzer/report/judgement.h"
 #include "analyzer/report/names.h"
 #include "analyzer/report/sites.h"
 
@@ -18,6 +19,7 @@ struct TextOptions {
   SiteOptions sites;      // `mappings` is not looked at
 };
 
-[[nodiscard]] std::string MakeText(const model::TraceModel& model, Names& names, const TextOptions& options);
+[[nodiscard]] std::string MakeText(const model::TraceModel& model, Names& names, const Judgement& judgement,
+                                   const TextOptions& options);
 
 }  // namespace leaktrace::report
