@@ -107,18 +107,16 @@ Owner OwnerOf(std::span<const StackLine> stack) {
 
 std::string CauseKey(std::span<const StackLine> stack) {
   const std::size_t script = InnermostJavaScript(stack);
-  const bool named = script < stack.size() && stack[script].line->kind == LineKind::kJs;
   std::string key;
-  if (named) {
-    const symbolize::Line& line = *stack[script].line;
+  if (script < stack.size()) {
     // The native function that JavaScript has called: the outermost one that is not the engine's glue. One without a
-    // name does not divide.
-    for (std::size_t i = script; i-- > 0;) {
-      if (stack[i].role != SiteRole::kSite || stack[i].line->function.empty()) continue;
-      absl::StrAppend(&key, stack[i].line->function);
-      break;
+    // name does not divide the calls of a function that has one.
+    for (std::size_t i = script; i-- > 0 && key.empty();) {
+      if (stack[i].role == SiteRole::kSite) key = stack[i].line->function;
     }
-    return absl::StrCat(key, "\n", line.function, "\n", line.file);
+    const symbolize::Line& line = *stack[script].line;
+    const bool named = line.kind == LineKind::kJs;
+    if (named || !key.empty()) return absl::StrCat(key, "\n", named ? line.function : "", "\n", line.file);
   }
   for (const StackLine& at : stack.first(script)) {
     if (!at.line->inlined) absl::StrAppend(&key, Identity(*at.line), "\n");

@@ -126,17 +126,15 @@ std::optional<double> SteadyRise(const std::vector<std::pair<double, double>>& s
                                  const Window& window) {
   const double begin = process.timeline[window.first].time, end = process.timeline[window.end].time;
   const double third = (process.timeline[window.last].time - begin) / 3;
-  std::optional<double> early, late;
-  std::size_t count = 0;
+  std::optional<double> lowest[3];
   for (const auto& [time, value] : samples) {
     if (time < begin || time > end) continue;
-    ++count;
-    if (time <= begin + third) early = std::min(early.value_or(value), value);
-    if (time >= begin + 2 * third) late = std::min(late.value_or(value), value);
+    std::optional<double>& low = lowest[time < begin + third ? 0 : time < begin + 2 * third ? 1 : 2];
+    low = std::min(low.value_or(value), value);
   }
-  if (count < 4 || !early.has_value() || !late.has_value()) return std::nullopt;
-  // The lowest levels of the two thirds are two thirds of the load apart.
-  return (*late - *early) * 1.5;
+  if (!lowest[0].has_value() || !lowest[1].has_value() || !lowest[2].has_value()) return std::nullopt;
+  // The smaller step counts: what has grown in one part only does not grow steadily.
+  return 3 * std::max(0.0, std::min(*lowest[1] - *lowest[0], *lowest[2] - *lowest[1]));
 }
 
 std::vector<std::string> Explain(const Growth& growth) {

@@ -34,8 +34,8 @@ struct Growth {
 // Taken between the samples with all parts that are nearest to the begin of the load and to the end of the window.
 [[nodiscard]] Growth Triage(const ProcessHistory& process, const Window& window);
 
-// How much the lowest level of a series of samples rose over the load: free of a collector's sawtooth. Empty with fewer
-// than four samples in the load.
+// By how much a series of samples rises steadily over the load: the lowest levels of its thirds, so that neither a
+// collector's sawtooth nor a growth that stops counts. Never negative; empty where a third has no sample.
 [[nodiscard]] std::optional<double> SteadyRise(const std::vector<std::pair<double, double>>& samples,
                                                const ProcessHistory& process, const Window& window);
 

@@ -73,18 +73,18 @@ leak::ProcessHistory MakeProcess(const TraceModel& model) {
   return process;
 }
 
-// Mappings of the engine are part of its heap; of the others, those count that are used as a whole.
+// What of a live timeline an origin belongs to. Mappings of the engine are part of its heap.
 enum class Counting : std::uint8_t { kNot, kBlocks, kJsBlocks, kMapped, kJsMapped };
 
 Counting CountingOf(const TraceModel& model, const Names& names, OriginId id) {
   const model::Origin& origin = model.origins[id];
   if (!origin.mapping) return IsJsHeap(model, id) ? Counting::kJsBlocks : Counting::kBlocks;
+  const model::OriginTotals& totals = model.totals[id];
+  if (totals.allocations > 0 && totals.allocated_bytes / totals.allocations >= kReservation) return Counting::kNot;
   std::vector<leak::StackLine> stack;
   for (const StackLine& at : names.Stack(origin.stack)) stack.push_back({at.line, symbolize::SiteRole::kSite});
-  if (origin.js_heap || leak::OwnerOf(stack) == leak::Owner::kJsEngine) return Counting::kJsMapped;
-  const model::OriginTotals& totals = model.totals[id];
-  return totals.allocations > 0 && totals.allocated_bytes / totals.allocations >= kReservation ? Counting::kNot
-                                                                                               : Counting::kMapped;
+  const bool js_heap = origin.js_heap || leak::OwnerOf(stack) == leak::Owner::kJsEngine;
+  return js_heap ? Counting::kJsMapped : Counting::kMapped;
 }
 
 // Moves what is JavaScript heap out of the live blocks, and adds up mappings, at every point.
