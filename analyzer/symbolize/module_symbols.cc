@@ -40,8 +40,10 @@ std::optional<ElfFile> OpenModule(const Module& module, std::vector<std::string>
 
 }  // namespace
 
-ModuleSymbols::ModuleSymbols(const Module& module, const Options& options, std::vector<std::string>& notes)
-    : full_names_(options.full_names) {
+ModuleSymbols::ModuleSymbols(const Module& module, const Options& options, std::vector<KnownFunction> known,
+                             std::vector<std::string>& notes)
+    : full_names_(options.full_names), known_(std::move(known)), cache_directory_(options.cache_directory) {
+  bool has_symbols = false;
   std::optional<ElfFile> file = OpenModule(module, notes);
   DebugSearch search;
   search.directories = options.debug_directories;
@@ -49,11 +51,13 @@ ModuleSymbols::ModuleSymbols(const Module& module, const Options& options, std::
   for (const ElfFile& debug_file :
        FindDebugFiles(module.path, module.build_id, file ? &*file : nullptr, search, notes)) {
     if (HasDwarf(debug_file)) dwarf_paths_.push_back(debug_file.path());
+    has_symbols |= HasLocalSymbols(debug_file);
     tables_.push_back(ReadSymbolTable(debug_file));
   }
   if (file) {
     if (HasDwarf(*file)) dwarf_paths_.push_back(file->path());
     tables_.push_back(ReadSymbolTable(*file));
+    if (options.recover && !has_symbols && !HasLocalSymbols(*file)) stripped_ = std::move(file);
   }
 }
 
@@ -84,7 +88,19 @@ std::vector<Line> ModuleSymbols::Find(std::uint64_t address) {
   }
   if (plain_name || lines.empty() || lines.back().inlined || lines.back().function.empty())
     AddFromSymbols(address, lines);
+  if (lines.empty()) AddRecovered(address, lines);
   return lines;
+}
+
+void ModuleSymbols::AddRecovered(std::uint64_t address, std::vector<Line>& lines) {
+  if (!stripped_) return;
+  if (!recovered_) recovered_ = RecoveredNames::Load(*stripped_, known_, cache_directory_);
+  const RecoveredFunction* function = recovered_->Find(address);
+  if (function == nullptr) return;
+  Line& line = lines.emplace_back();
+  line.function = function->name;
+  line.evidence = function->evidence;
+  line.kind = LineKind::kRecovered;
 }
 
 void ModuleSymbols::AddFromSymbols(std::uint64_t address, std::vector<Line>& lines) {

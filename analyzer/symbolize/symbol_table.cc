@@ -132,6 +132,20 @@ const SymbolRange* SymbolTable::Find(std::uint64_t address) const {
   return address < range->end ? &*range : nullptr;
 }
 
+bool HasLocalSymbols(const ElfFile& file) {
+  for (const ElfSection& section : file.sections()) {
+    if (section.type != SHT_SYMTAB) continue;
+    const auto symbols = file.ReadSection(section);
+    if (!symbols.ok()) continue;
+    for (std::size_t offset = 0; symbols->size() - offset >= sizeof(Elf64_Sym); offset += sizeof(Elf64_Sym)) {
+      Elf64_Sym symbol;
+      std::memcpy(&symbol, symbols->data() + offset, sizeof symbol);
+      if (ELF64_ST_BIND(symbol.st_info) == STB_LOCAL && IsFunction(file, symbol)) return true;
+    }
+  }
+  return false;
+}
+
 SymbolTable ReadSymbolTable(const ElfFile& file) {
   std::deque<Bytes> texts;
   std::vector<SymbolTable::Candidate> candidates;

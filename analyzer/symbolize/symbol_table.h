@@ -44,6 +44,9 @@ class SymbolTable {
   std::string names_;
 };
 
+// Whether a file has the symbols of its local functions: nothing was stripped.
+bool HasLocalSymbols(const ElfFile& file);
+
 // The functions of .symtab, and of .dynsym. A symbol covers [value, value + size). One without a size covers up to the
 // next symbol, but only in a .symtab that has local symbols: in what `strip` leaves, the next symbol can be far away.
 SymbolTable ReadSymbolTable(const ElfFile& file);

@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "analyzer/base/cache_directory.h"
 #include "analyzer/symbolize/module_list.h"
 #include "analyzer/symbolize/module_symbols.h"
 
@@ -37,7 +38,9 @@ std::string DisplayName(const Line& line) {
 
 class Symbolizer::Impl {
  public:
-  explicit Impl(Options options) : options_(std::move(options)) {}
+  explicit Impl(Options options) : options_(std::move(options)) {
+    if (options_.cache_directory.empty()) options_.cache_directory = DefaultCacheDirectory();
+  }
 
   std::vector<Line> ResolveOne(const Frame& frame) {
     if (const auto known = known_.find(frame.id); known != known_.end()) return known->second;
@@ -69,7 +72,7 @@ class Symbolizer::Impl {
 
   ModuleList modules_;
   absl::flat_hash_map<std::uint32_t, std::vector<Line>> known_;  // by frame id: bundled lines, JavaScript
-  absl::flat_hash_map<std::uint64_t, std::string> hooked_;
+  std::vector<KnownFunction> hooked_;
   std::vector<std::string> notes_;
 
  private:
@@ -83,7 +86,11 @@ class Symbolizer::Impl {
     const Module& module = modules_.modules()[*index];
     // A library may be loaded many times; it is read once.
     auto& symbols = symbols_[{module.path, module.build_id}];
-    if (symbols == nullptr) symbols = std::make_unique<ModuleSymbols>(module, options_, notes_);
+    if (symbols == nullptr) {
+      // The executable is listed first.
+      symbols = std::make_unique<ModuleSymbols>(module, options_, *index == 0 ? hooked_ : std::vector<KnownFunction>(),
+                                                notes_);
+    }
     std::vector<Line> lines = symbols->Find(address - module.load_address);
     if (lines.empty()) lines.emplace_back();
     for (Line& line : lines) {
@@ -93,7 +100,7 @@ class Symbolizer::Impl {
     return lines;
   }
 
-  const Options options_;
+  Options options_;
   absl::flat_hash_map<std::pair<std::string, std::string>, std::unique_ptr<ModuleSymbols>>
       symbols_;  // by path, build-id
 };
@@ -115,7 +122,7 @@ void Symbolizer::AddJavaScript(std::uint32_t frame_id, std::string function, std
 }
 
 void Symbolizer::AddHookedFunction(std::uint64_t address, std::string name) {
-  impl_->hooked_[address] = std::move(name);
+  impl_->hooked_.push_back({address, std::move(name), "the hook map: an entry point of the allocator"});
 }
 
 std::vector<std::vector<Line>> Symbolizer::Resolve(absl::Span<const Frame> frames) {
