@@ -27,6 +27,7 @@ namespace {
 constexpr std::uint32_t kCacheMagic = 0x4d595352;  // "RSYM" in the file
 constexpr std::uint32_t kCacheVersion = 1;         // grows whenever other names come out
 constexpr int kMaxHandOvers = 3;
+constexpr std::uint64_t kMinCachedBytes = 4 << 20;  // of files worth it: smaller ones are quick to look into
 
 struct Name {
   std::string name, evidence;
@@ -156,7 +157,7 @@ class Recovery {
 
 std::string CachePath(const ElfFile& file, absl::Span<const KnownFunction> known, const std::string& directory) {
   const std::string build_id(file.build_id().begin(), file.build_id().end());
-  if (directory.empty() || build_id.empty()) return {};
+  if (directory.empty() || build_id.empty() || file.size() < kMinCachedBytes) return {};
   std::string text;
   for (const KnownFunction& function : known) absl::StrAppend(&text, function.address, " ", function.name, "\n");
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
