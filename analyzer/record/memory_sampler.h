@@ -27,7 +27,7 @@ struct MemorySample {
 [[nodiscard]] MemorySample ParseSmaps(std::string_view smaps);
 
 // Samples with the categories are costly for large processes: the kernel walks the page tables under the lock that the
-// target's own mmap needs. So they are taken as often as keeps that below one part in a hundred of the time, and the
+// target's own mmap needs. So they are taken as often as keeps that below one part in fifty of the time, and the
 // others have the total alone.
 class MemorySampler {
  public:
