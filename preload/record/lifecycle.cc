@@ -19,6 +19,7 @@
 #include "preload/session/settings.h"
 #include "preload/thread/guard.h"
 #include "preload/thread/registration.h"
+#include "preload/unwind/libunwind.h"
 
 // Before glibc 2.34 a program without threads has none of these.
 extern "C" {
@@ -111,8 +112,12 @@ bool WipeOnFork() {
 }
 
 bool StartSession(ThreadState& thread, bool forked) {
-  if (!WipeOnFork() || !CreateSession(settings)) return false;
   const QuietScope quiet(thread);
+  if (settings.options.session.unwinder == format::Unwinder::kLibunwind && !OpenLibunwind()) {
+    Say("LEAKTRACE_UNWIND=libunwind: libunwind.so.8 cannot be loaded; not traced");
+    return false;
+  }
+  if (!WipeOnFork() || !CreateSession(settings)) return false;
   if (!end_key_made) end_key_made = pthread_key_create != nullptr && pthread_key_create(&end_key, OnThreadEnd) == 0;
   thread.tree = nullptr;
   if (!TakeSlot(thread)) return false;

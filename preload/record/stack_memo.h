@@ -14,8 +14,8 @@
 #include <cstdint>
 
 #include "preload/base/attributes.h"
-#include "preload/record/stack_walk.h"
 #include "preload/base/registers.h"
+#include "preload/record/stack_walk.h"
 
 namespace leaktrace::preload {
 

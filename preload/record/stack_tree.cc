@@ -2,17 +2,19 @@
 
 #include "preload/base/attributes.h"
 #include "preload/base/syscall.h"
+#include "preload/js/frames.h"
 #include "preload/record/stack_memo.h"
 #include "preload/record/stack_nodes.h"
 #include "preload/record/stack_walk.h"
 #include "preload/session/process.h"
-#include "preload/unwind/row_finder.h"
 #include "preload/unwind/readable_stack.h"
+#include "preload/unwind/row_finder.h"
 
 namespace leaktrace::preload {
 
 struct StackTree {
   std::uint32_t unwind_epoch;
+  std::uint32_t js_epoch;
   StackNodes nodes;
   RowFinder rows;
   StackMemo memo;
@@ -75,11 +77,16 @@ LEAKTRACE_COLD std::uint32_t CaptureUnknown(ThreadState& thread, StackTree& tree
   return CountAndStrip(thread, value);
 }
 
-// What was derived from the modules' rows is void.
-LEAKTRACE_COLD void Renew(StackTree& tree, std::uint32_t epoch) {
+// What was derived from rows that have changed, or from addresses of code that is another's now, is void. False: that
+// could not be written.
+LEAKTRACE_COLD bool Renew(ThreadState& thread, StackTree& tree, std::uint32_t unwind_epoch) {
+  const std::uint32_t js_epoch = js::Epoch();
+  if (tree.js_epoch != js_epoch && !tree.nodes.Reset(thread)) return false;
+  tree.js_epoch = js_epoch;
   tree.rows.Clear();
   tree.memo.Clear();
-  tree.unwind_epoch = epoch;
+  tree.unwind_epoch = unwind_epoch;
+  return true;
 }
 
 }  // namespace
@@ -92,8 +99,9 @@ std::uint32_t CaptureStack(ThreadState& thread, const Registers& registers) {
   }
   // Matched by the recorder's release store after it has changed the modules.
   const std::uint32_t epoch = process.header->unwind_epoch.load(std::memory_order_acquire);
-  if (tree->unwind_epoch != epoch) [[unlikely]]
-    Renew(*tree, epoch);
+  if (tree->unwind_epoch != epoch || tree->js_epoch != js::Epoch()) [[unlikely]] {
+    if (!Renew(thread, *tree, epoch)) return kNoNode;
+  }
   if (OnOwnStack(thread, registers.sp)) [[likely]] {
     if (const std::uint32_t known = tree->memo.Find(registers); known != 0) [[likely]]
       return CountAndStrip(thread, known);

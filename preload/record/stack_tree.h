@@ -6,8 +6,8 @@
 
 #include <cstdint>
 
-#include "preload/thread/thread_state.h"
 #include "preload/base/registers.h"
+#include "preload/thread/thread_state.h"
 
 namespace leaktrace::preload {
 
