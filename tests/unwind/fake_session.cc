@@ -11,6 +11,7 @@
 #include <string>
 
 #include "analyzer/unwind/row_table.h"
+#include "preload/js/frames.h"
 #include "preload/record/stack_tree.h"
 #include "preload/session/process.h"
 #include "preload/thread/ring_writer.h"
@@ -22,6 +23,26 @@ constinit __thread ThreadState thread_state;
 
 bool MakeRoom(ThreadState&, std::uint64_t, bool) { return false; }
 
+namespace js {
+
+Engine engine = Engine::kNone;
+constinit __thread EngineState engine_state;
+
+// Frames of the code range are taken for an interpreter's, whose words are where V8 has them.
+bool DescribeV8Frame(ThreadState&, std::uintptr_t pc, std::uintptr_t fp, Frame& frame) {
+  if (pc < engine_state.code.begin || pc >= engine_state.code.end) return false;
+  frame.slots[0] = reinterpret_cast<const std::uint64_t*>(fp - 32);
+  frame.slots[1] = reinterpret_cast<const std::uint64_t*>(fp - 40);
+  frame.checked = 2;
+  frame.word = format::FrameWord::Pack(format::FrameKind::kInterpreted, *frame.slots[0]);
+  frame.auxiliary = static_cast<std::uint32_t>(*frame.slots[1]);
+  return true;
+}
+
+bool DescribeJscFrame(ThreadState&, std::uintptr_t, std::uintptr_t, Frame&) { return false; }
+
+}  // namespace js
+
 }  // namespace leaktrace::preload
 
 namespace leaktrace {
@@ -30,7 +51,6 @@ namespace {
 constexpr std::uint64_t kModulesOffset = 1 << 16;
 constexpr std::uint64_t kRowsOffset = 1 << 20;
 constexpr std::uint64_t kTotalBytes = 256 << 20;
-constexpr std::uint64_t kRingWords = 1 << 22;
 
 struct LoadedModule {
   std::string path;
@@ -101,10 +121,10 @@ void FakeSession::UpdateModules() {
   header().unwind_epoch.fetch_add(1, std::memory_order_release);
 }
 
-FakeThread::FakeThread() : ring_(kRingWords) {
+FakeThread::FakeThread(std::uint64_t words) : ring_(words) {
   state_.ring = ring_.data();
-  state_.mask = kRingWords - 1;
-  state_.limit = kRingWords;
+  state_.mask = words - 1;
+  state_.limit = ~0ull;
   state_.slot = &slot_;
   pthread_attr_t attributes;
   if (pthread_getattr_np(pthread_self(), &attributes) != 0) std::abort();
@@ -120,8 +140,9 @@ FakeThread::~FakeThread() { preload::ReleaseStackTree(state_); }
 
 void FakeThread::ReadRing() {
   for (; read_ < state_.head; read_ += 3) {
-    if ((ring_[read_] & 255) != static_cast<std::uint8_t>(format::Op::kFrame)) std::abort();
-    const std::uint64_t links = ring_[read_ + 1], word = ring_[read_ + 2];
+    const auto word_at = [this](std::uint64_t at) { return ring_[at & state_.mask]; };
+    if ((word_at(read_) & 255) != static_cast<std::uint8_t>(format::Op::kFrame)) std::abort();
+    const std::uint64_t links = word_at(read_ + 1), word = word_at(read_ + 2);
     if (links == ~0ull && word == 0) {
       nodes_.clear();
       continue;

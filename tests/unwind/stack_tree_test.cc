@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
+#include <cstring>
 #include <random>
 #include <string>
 #include <thread>
@@ -13,6 +14,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "preload/js/frames.h"
 #include "preload/record/stack_nodes.h"
 #include "tests/unwind/fake_session.h"
 #include "tests/unwind/walk_victims.h"
@@ -269,6 +271,69 @@ TEST(CaptureStack, StaysWithinAStackOfTheProgramsOwn) {
   ASSERT_EQ(swapcontext(&main_context, &coroutine_context), 0);
   EXPECT_FALSE(captured.empty());
   munmap(memory, kBytes);
+}
+
+// Machine code without rows, as a JIT compiler makes it: a frame with two words of its own, like an interpreter's.
+class InterpreterFrame : public testing::Test {
+ protected:
+  using Function = void (*)(Probe, std::uint64_t array, std::uint64_t offset);
+
+  InterpreterFrame() {
+    static constexpr unsigned char kCode[] = {
+        0x55,                    // push rbp
+        0x48, 0x89, 0xe5,        // mov rbp, rsp
+        0x48, 0x83, 0xec, 0x40,  // sub rsp, 64
+        0x48, 0x89, 0x75, 0xe0,  // mov [rbp - 32], rsi
+        0x48, 0x89, 0x55, 0xd8,  // mov [rbp - 40], rdx
+        0xff, 0xd7,              // call rdi
+        0xc9,                    // leave
+        0xc3,                    // ret
+    };
+    memory_ = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    std::memcpy(memory_, kCode, sizeof(kCode));
+    mprotect(memory_, kPage, PROT_READ | PROT_EXEC);
+    preload::js::engine = preload::js::Engine::kV8;
+    preload::js::engine_state.code = {reinterpret_cast<std::uintptr_t>(memory_),
+                                      reinterpret_cast<std::uintptr_t>(memory_) + kPage};
+    current_thread = &thread_;
+  }
+  ~InterpreterFrame() override {
+    preload::js::engine = preload::js::Engine::kNone;
+    munmap(memory_, kPage);
+  }
+
+  void Call(std::uint64_t array, std::uint64_t offset) {
+    reinterpret_cast<Function>(memory_)(CompareProbe, array, offset);
+  }
+
+  static constexpr std::size_t kPage = 4096;
+  FakeSession session_;
+  FakeThread thread_;
+  void* memory_;
+};
+
+TEST_F(InterpreterFrame, IsWhatItsWordsSay) {
+  for (int round = 0; round < 3; ++round) {
+    for (const std::uint64_t offset : {7, 8, 7, 9}) {
+      Call(0x10001, offset);
+      ASSERT_EQ(captured.size(), reference.size());
+      EXPECT_EQ(captured[0], (RecordedFrame{FrameKind::kInterpreted, 0x10001, static_cast<std::uint32_t>(offset)}));
+      EXPECT_EQ(captured[1].value, reference[1]);
+      EXPECT_EQ(thread_.slot().broken.load(), 0u);
+    }
+  }
+}
+
+TEST_F(InterpreterFrame, IsForgottenWithItsEpoch) {
+  std::uint64_t records[3];
+  for (std::uint64_t& after : records) {
+    if (&after == &records[2]) ++preload::js::engine_state.epoch;
+    Call(0x10001, 7);
+    after = thread_.node_records();
+    EXPECT_EQ(captured[0], (RecordedFrame{FrameKind::kInterpreted, 0x10001, 7}));
+  }
+  EXPECT_EQ(records[1], records[0]);
+  EXPECT_EQ(records[2], 2 * records[0] + 1);  // the reset, and every node anew
 }
 
 TEST(StackNodes, BeginsAnewWhenItIsFull) {
