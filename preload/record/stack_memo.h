@@ -44,7 +44,7 @@ class StackMemo {
   void Clear() { ++generation_; }
 
  private:
-  static constexpr unsigned kLayoutSetBits = 8, kWays = 2, kEntrySetBits = 11, kEntriesPerSet = 4;
+  static constexpr unsigned kLayoutSetBits = 9, kWays = 2, kEntrySetBits = 11, kEntriesPerSet = 4;
   static constexpr unsigned kMaxWords = 236;
   static constexpr std::uint64_t kMultiplier =
       0x9e37'79b9'7f4a'7c15;  // 2^64 / golden ratio: spreads neighbouring numbers

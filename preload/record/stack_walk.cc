@@ -60,7 +60,8 @@ void StackWalk::Run(ThreadState& thread, RowFinder& rows, const Registers& regis
         end = WalkEnd::kOutermost;
         return;
       case Outcome::kBroken:
-        end = WalkEnd::kBroken;
+        // Frame pointers alone do not tell the end from a break: what calls main keeps something else in rbp.
+        end = use_rows ? WalkEnd::kBroken : WalkEnd::kOutermost;
         return;
       case Outcome::kSwitched:
         own_stack = own_stack && OnOwnStack(thread, state.sp);

@@ -42,8 +42,8 @@ class FakeSession {
   std::uint64_t rows_end_;
 };
 
-// The calling thread as part of the session, with a ring of `words` (a power of two) that nothing stops from being overwritten: read it
-// before that. Frees its stack tree at the end.
+// The calling thread as part of the session, with a ring of `words` (a power of two) that nothing stops from being
+// overwritten: read it before that. Frees its stack tree at the end.
 class FakeThread {
  public:
   explicit FakeThread(std::uint64_t words = 1 << 22);

@@ -1,4 +1,5 @@
-// The product's stacks against libunwind's, on released runtimes under load (compare_preload.cc).
+// The product's stacks against libunwind's on released runtimes under load (compare_preload.cc), and their rows against
+// libdw's.
 #include <cinttypes>
 #include <cstdint>
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/e2e/process.h"
 #include "tests/e2e/trace_run.h"
+#include "tests/unwind/libdw_rows.h"
 
 namespace leaktrace {
 namespace {
@@ -38,6 +40,8 @@ TEST_P(NodeStacks, AreThoseOfLibunwindAndReachTheirEnd) {
   // What is missing: V8's deoptimizer takes frames off the stack before it allocates.
   EXPECT_GE(static_cast<double>(ends), 0.999 * static_cast<double>(stacks)) << summary << "\n" << examples.str();
 }
+
+TEST_P(NodeStacks, HaveTheRowsOfLibdw) { CompareWithLibdw(e2e::Runtime("node", GetParam()), 100000); }
 
 INSTANTIATE_TEST_SUITE_P(Node, NodeStacks, testing::Values("20.20.2", "22.23.3", "24.21.0", "26.10.0"),
                          [](const auto& version) { return std::string("V").append(version.param, 2); });
