@@ -7,4 +7,4 @@ const path = require('path');
 const { loop } = require('./loop.cjs');
 
 const certificate = new X509Certificate(fs.readFileSync(path.join(__dirname, 'certificate.pem')));
-loop(10000, () => { certificate.toLegacyObject(); });
+loop(20000, () => { certificate.toLegacyObject(); });
