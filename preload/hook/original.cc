@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include "preload/base/loader_error.h"
+
 namespace leaktrace::preload {
 namespace {
 
@@ -25,7 +27,7 @@ bool IsFinding() { return finding != 0; }
 void* FindNext(const char* name) {
   ++finding;
   void* const address = Next(name);
-  if (address == nullptr) dlerror();  // the target's next dlerror is not about this
+  if (address == nullptr) ForgetLoaderError();
   --finding;
   return address;
 }
@@ -45,7 +47,7 @@ void* FindNextInCxxRuntime(const char* name) {
     dlclose(handle);
     if (address != nullptr) break;
   }
-  if (address == nullptr) dlerror();
+  if (address == nullptr) ForgetLoaderError();
   --finding;
   return address;
 }

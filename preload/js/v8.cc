@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 
 #include "format/ring.h"
+#include "preload/base/loader_error.h"
 #include "preload/base/memory.h"
 #include "preload/base/syscall.h"
 #include "preload/js/frames.h"
@@ -180,6 +181,7 @@ LEAKTRACE_COLD void RequestInstall(ThreadState& thread) {
 template <typename Function>
 bool Find(Function*& function, const char* symbol) {
   function = reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, symbol));
+  if (function == nullptr) ForgetLoaderError();
   return function != nullptr;
 }
 

@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include "preload/base/loader_error.h"
+
 namespace leaktrace::preload {
 namespace {
 
@@ -20,7 +22,7 @@ bool OpenLibunwind() {
   const auto open = reinterpret_cast<Open>(dlsym(RTLD_NEXT, "dlopen"));
   void* const library = open == nullptr ? nullptr : open(kFile, RTLD_NOW | RTLD_LOCAL);
   if (library != nullptr) backtrace = reinterpret_cast<Backtrace>(dlsym(library, "unw_backtrace"));
-  if (backtrace == nullptr) dlerror();  // the target's next dlerror is not about this
+  if (backtrace == nullptr) ForgetLoaderError();
   return backtrace != nullptr;
 }
 
