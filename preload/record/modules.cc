@@ -2,6 +2,7 @@
 
 #include <elf.h>
 #include <link.h>
+#include <sys/auxv.h>
 
 #include "format/ring.h"
 #include "preload/base/arena.h"
@@ -109,8 +110,11 @@ int Visit(dl_phdr_info* info, std::size_t, void* data) {
   last_subs = info->dlpi_subs;
   const ModuleRecord record = Describe(*info);
   if (record.end == 0) return 0;
-  const bool unnamed = info->dlpi_name == nullptr || info->dlpi_name[0] == '\0';
-  const char* const path = unnamed ? executable_path : info->dlpi_name;
+  // glibc gives the executable no name, musl the one that it was called by, which leads nowhere from elsewhere.
+  const std::uint64_t entry = getauxval(AT_ENTRY);
+  const bool is_executable = info->dlpi_name == nullptr || info->dlpi_name[0] == '\0' ||
+                             (entry >= record.text_begin && entry < record.text_end);
+  const char* const path = is_executable ? executable_path : info->dlpi_name;
   Known* module = known_modules;
   while (module != nullptr && !Same(*module, record, path)) module = module->next;
   if (module == nullptr) module = Remember(record, path);
