@@ -18,7 +18,7 @@ namespace leaktrace {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x73776f722d746c00;  // "\0lt-rows"
-constexpr std::uint32_t kVersion = 2;                 // of the file and of what the row builder makes
+constexpr std::uint32_t kVersion = 3;                 // of the file and of what the row builder makes
 constexpr std::uint32_t kMaxRows = 64u << 20;
 
 // The file: this header, then the rows.

@@ -3,6 +3,8 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -60,6 +62,40 @@ bool InText(const ElfFile& file, const FunctionEntry& function) {
   });
 }
 
+bool Covers(const std::vector<UnwindRow>& rows, std::uint64_t address) {
+  const auto next = std::upper_bound(rows.begin(), rows.end(), address,
+                                     [](std::uint64_t a, const UnwindRow& row) { return a < row.pc; });
+  return next != rows.begin() && std::prev(next)->rule != UnwindRule::kNoRow;
+}
+
+// Signal handlers return to a function of libc that is known by its code: mov $15 (rt_sigreturn), %rax; syscall. glibc
+// describes it in .eh_frame, musl does not. A libc is small: files that are not are left alone.
+void AddSignalReturn(const ElfFile& file, std::vector<UnwindRow>& rows) {
+  constexpr std::array<std::uint8_t, 9> kCode = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+  constexpr std::uint64_t kMostText = 4 << 20;
+  for (const ElfSegment& segment : file.segments()) {
+    if (segment.type != PT_LOAD || (segment.flags & PF_X) == 0 || segment.file_size > kMostText) continue;
+    const auto text = file.Read(segment.offset, segment.file_size);
+    if (!text.ok()) continue;
+    const auto found = std::search(text->begin(), text->end(), kCode.begin(), kCode.end());
+    if (found == text->begin() || found == text->end()) continue;
+    const std::uint64_t address = segment.address + static_cast<std::uint64_t>(found - text->begin());
+    if (address + kCode.size() > std::numeric_limits<std::uint32_t>::max() || Covers(rows, address) ||
+        Covers(rows, address - 1))
+      continue;
+    // From one byte before: a return address is looked up by the byte before it.
+    const auto begin = static_cast<std::uint32_t>(address - 1),
+               end = static_cast<std::uint32_t>(address + kCode.size());
+    const auto place = std::lower_bound(rows.begin(), rows.end(), begin,
+                                        [](const UnwindRow& row, std::uint32_t pc) { return row.pc < pc; });
+    if (place != rows.end() && place->pc <= end) continue;
+    const std::array<UnwindRow, 2> added = {
+        UnwindRow{.pc = begin, .rule = UnwindRule::kSignalFrame, .rbp_offset = 0, .cfa_offset = 0},
+        UnwindRow{.pc = end, .rule = UnwindRule::kNoRow, .rbp_offset = 0, .cfa_offset = 0}};
+    rows.insert(place, added.begin(), added.end());
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<RowTable> BuildRows(const ElfFile& file) {
@@ -86,6 +122,7 @@ absl::StatusOr<RowTable> BuildRows(const ElfFile& file) {
     end = function.end;
   }
   if (end != 0) program.Gap(end);
+  AddSignalReturn(file, table.rows);
   table.unsupported = static_cast<std::uint32_t>(std::count_if(
       table.rows.begin(), table.rows.end(), [](const UnwindRow& row) { return row.rule == UnwindRule::kUnsupported; }));
   return table;

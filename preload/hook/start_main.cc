@@ -5,6 +5,7 @@
 #include "preload/hook/original.h"
 #include "preload/js/frames.h"
 #include "preload/record/lifecycle.h"
+#include "preload/unwind/main_return.h"
 
 namespace leaktrace::preload {
 namespace {
@@ -17,6 +18,7 @@ constinit Original<StartMain> original_start_main{"__libc_start_main", nullptr};
 constinit Main target_main = nullptr;
 
 int RunMain(int argument_count, char** arguments, char** environment) {
+  main_return = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
   js::BeforeMain();
   const int status = target_main(argument_count, arguments, environment);
   OnExit(status);

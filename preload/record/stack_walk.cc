@@ -4,6 +4,7 @@
 #include "preload/session/process.h"
 #include "preload/thread/guard.h"
 #include "preload/unwind/libunwind.h"
+#include "preload/unwind/main_return.h"
 #include "preload/unwind/readable_stack.h"
 
 namespace leaktrace::preload {
@@ -61,7 +62,7 @@ void StackWalk::Run(ThreadState& thread, RowFinder& rows, const Registers& regis
         return;
       case Outcome::kBroken:
         // Frame pointers alone do not tell the end from a break: what calls main keeps something else in rbp.
-        end = use_rows ? WalkEnd::kBroken : WalkEnd::kOutermost;
+        end = use_rows && last_pc != main_return ? WalkEnd::kBroken : WalkEnd::kOutermost;
         return;
       case Outcome::kSwitched:
         own_stack = own_stack && OnOwnStack(thread, state.sp);
