@@ -8,7 +8,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", LEAKTRACE_VERSION);
   int exit_status = 0;
   for (auto* add : {leaktrace::commands::AddRun, leaktrace::commands::AddRecord, leaktrace::commands::AddWait, leaktrace::commands::AddReport,
-                    leaktrace::commands::AddDump, leaktrace::commands::AddHooks, leaktrace::commands::AddHelp}) {
+                    leaktrace::commands::AddDump, leaktrace::commands::AddHooks, leaktrace::commands::AddCheck, leaktrace::commands::AddDiff,
+                    leaktrace::commands::AddExport, leaktrace::commands::AddHelp}) {
     add(app, exit_status);
   }
   try {

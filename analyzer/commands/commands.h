@@ -12,6 +12,9 @@ void AddWait(CLI::App& app, int& exit_status);
 void AddReport(CLI::App& app, int& exit_status);
 void AddDump(CLI::App& app, int& exit_status);
 void AddHooks(CLI::App& app, int& exit_status);
+void AddCheck(CLI::App& app, int& exit_status);
+void AddDiff(CLI::App& app, int& exit_status);
+void AddExport(CLI::App& app, int& exit_status);
 void AddHelp(CLI::App& app, int& exit_status);
 
 }  // namespace leaktrace::commands

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "analyzer/commands/analysis_options.h"
 #include "analyzer/commands/commands.h"
 #include "analyzer/commands/common.h"
 #include "analyzer/report/json.h"
@@ -34,13 +35,9 @@ int Run(const Options& options) {
   if (!model.ok()) return Fail(model.status());
   const auto names = report::Names::Make(*model, options.names);
   if (!names.ok()) return Fail(names.status());
-  leak::AnalysisOptions analysis;
-  if (!options.per.empty()) {
-    const absl::StatusOr<leak::Per> per = leak::ParsePer(options.per);
-    if (!per.ok()) return Fail(absl::InvalidArgumentError(absl::StrCat("--per ", per.status().message())));
-    analysis.per = *per;
-  }
-  const absl::StatusOr<report::Judgement> judgement = report::Judge(*model, **names, analysis);
+  const auto analysis = ParseAnalysisOptions(options.per);
+  if (!analysis.ok()) return Fail(analysis.status());
+  const absl::StatusOr<report::Judgement> judgement = report::Judge(*model, **names, *analysis);
   if (!judgement.ok()) return Fail(absl::StrCat(options.trace, ": ", judgement.status().message()));
   if (options.json) {
     const nlohmann::ordered_json json =
@@ -95,10 +92,7 @@ void AddReport(CLI::App& app, int& exit_status) {
                    "Several must all hold")
       ->type_name("TEXT")
       ->take_all();
-  command
-      ->add_option("--per", options->per,
-                   "Divide the growth of a phase by a number of iterations: load=20000 (default: by the requests)")
-      ->type_name("PHASE=COUNT");
+  AddPerOption(*command, options->per);
   AddNameOptions(*command, options->names);
   AddColourOption(*command, options->colour);
   command->footer(

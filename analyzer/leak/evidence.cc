@@ -20,6 +20,12 @@ constexpr double kBlocksPerPart = 4;  // fewer leave too many parts empty by cha
 constexpr double kFewestBlocks = 8;   // that tell a slope from chance
 constexpr double kFewestRises = 8;    // of a block that is enlarged
 
+// Blocks per request or iteration that differ from a whole number by chance only.
+bool IsWhole(double blocks) {
+  const double whole = std::round(blocks);
+  return whole >= 1 && std::abs(blocks - whole) <= std::max(0.006, 0.003 * whole);
+}
+
 // What has outlived the load as a function of how much of the load was done: y[i] at x[i], from (0, 0) on, x and y
 // never falling.
 class Curve {
@@ -174,14 +180,15 @@ void Judge::Measure(Evidence& evidence) const {
   }
   const RobustLine line = TheilSen(x, bytes);
   const RobustLine block_line = TheilSen(x, blocks);
-  // The mean is exact where growth is steady; the robust slope is right where a single large block came between, and
-  // where the begin of the growth is only known roughly.
-  const auto rate = [&](double born, const RobustLine& robust) {
-    const double mean = born / width;
-    return onset_ == 0 && std::abs(mean - robust.slope) <= 0.1 * mean ? mean : robust.slope;
+  // The mean is exact where growth is steady. The robust slope is right where a single large block came between, where
+  // the begin of the growth is only known roughly, and where it alone says that a call leaves whole blocks behind.
+  const double blocks_mean = blocks_.Between(onset_, tail_) / width, bytes_mean = bytes_.Between(onset_, tail_) / width;
+  const bool robust = onset_ > 0 || (!IsWhole(blocks_mean / units_) && IsWhole(block_line.slope / units_));
+  const auto rate = [&](double mean, double slope) {
+    return robust || std::abs(mean - slope) > 0.1 * mean ? slope : mean;
   };
-  const double bytes_rate = rate(bytes_.Between(onset_, tail_), line);
-  const double blocks_rate = rate(blocks_.Between(onset_, tail_), block_line);
+  const double bytes_rate = rate(bytes_mean, line.slope);
+  const double blocks_rate = rate(blocks_mean, block_line.slope);
   const auto growth = [&](const Curve& curve, double slope) {
     const double end = curve.Between(tail_, 1);
     return curve.At(tail_) + std::min(end, slope * (1 - tail_));
@@ -194,9 +201,9 @@ void Judge::Measure(Evidence& evidence) const {
   evidence.bytes_low = std::min(line.slope_low, bytes_rate) / units_;
   evidence.bytes_high = std::max(line.slope_high, bytes_rate) / units_;
   evidence.blocks_per_unit = blocks_rate / units_;
-  const double whole = std::round(evidence.blocks_per_unit);
-  const bool by_chance = std::abs(evidence.blocks_per_unit - whole) <= std::max(0.006, 0.003 * whole);
-  if (unit_ != Unit::kSecond && whole >= 1 && by_chance) evidence.blocks_per_unit = whole;
+  if (unit_ != Unit::kSecond && IsWhole(evidence.blocks_per_unit)) {
+    evidence.blocks_per_unit = std::round(evidence.blocks_per_unit);
+  }
   evidence.onset = onset_;
   const double third = width / 3;
   const double early = blocks_.Between(onset_, onset_ + third), late = blocks_.Between(tail_ - third, tail_);

@@ -36,17 +36,15 @@ struct PhaseSpan {
   bool marked = true;             // by the user or the program; false: told from the traffic
 };
 
-// A sample of the resident memory. What is not known is empty, never 0; samples with the total alone may be among the
-// others.
+// A sample of the resident memory. What is not known is empty, never 0.
 struct MemorySample {
   double time = 0;
   std::uint64_t rss = 0;
-  std::optional<std::uint64_t> anonymous;  // private memory without a file but stacks: heaps, JavaScript heap, mappings
+  std::optional<std::uint64_t> anonymous;  // all memory that is not of files: heaps, JavaScript heap, mappings, stacks
   std::optional<std::uint64_t> js_heap;    // the part of it that the runtime has named as its heap
-  std::optional<std::uint64_t> stacks;     // of threads
-  std::optional<std::uint64_t> code;       // executable mappings
-  std::optional<std::uint64_t> files;      // other file mappings and shared memory
-  std::optional<std::uint64_t> tracer;     // what tracing itself needs in the process
+  std::optional<std::uint64_t> stacks;     // the part of it that is stacks
+  std::optional<std::uint64_t> files;      // files, code and shared memory
+  std::optional<std::uint64_t> tracer;     // shared memory of tracing itself; where empty, a part of files
 };
 
 // What the runtime says of its heap. What is not known is empty.

@@ -98,9 +98,13 @@ Growth Triage(const ProcessHistory& process, const Window& window) {
   }
   growth.rss = static_cast<double>(after->rss) - static_cast<double>(before->rss);
   growth.stacks = Difference(before->stacks, after->stacks);
-  growth.code = Difference(before->code, after->code);
-  growth.files = Difference(before->files, after->files);
+  // Where one of the samples does not tell the tracer's memory from files, both are files.
   growth.tracer = Difference(before->tracer, after->tracer);
+  const auto files = [&](const MemorySample& sample) -> std::optional<std::uint64_t> {
+    if (!sample.files.has_value()) return std::nullopt;
+    return *sample.files + (growth.tracer.has_value() ? 0 : sample.tracer.value_or(0));
+  };
+  growth.files = Difference(files(*before), files(*after));
 
   // The heap's regions: as the runtime named them; else the runtime's own count, of which blocks are counted apart;
   // else what was mapped.
@@ -111,11 +115,13 @@ Growth Triage(const ProcessHistory& process, const Window& window) {
                                                              : js_mapped;
   growth.js_heap = js_regions + js_blocks;
   const std::optional<double> anonymous = Difference(before->anonymous, after->anonymous);
-  if (anonymous.has_value())
-    SplitAnonymous(growth, *anonymous - js_regions, js_blocks, change(&TimelinePoint::mapped_bytes));
+  if (anonymous.has_value()) {
+    SplitAnonymous(growth, *anonymous - js_regions - growth.stacks.value_or(0), js_blocks,
+                   change(&TimelinePoint::mapped_bytes));
+  }
   double explained = 0;
   for (const std::optional<double>& part : {growth.native_live, growth.js_heap, growth.allocator, growth.mappings,
-                                            growth.stacks, growth.code, growth.files, growth.tracer}) {
+                                            growth.stacks, growth.files, growth.tracer}) {
     explained += part.value_or(0);
   }
   growth.unexplained = *growth.rss - explained;
@@ -151,8 +157,7 @@ std::vector<std::string> Explain(const Growth& growth) {
   add(growth.allocator, "kept by the allocator", "resident memory of the heaps less the blocks that live there");
   add(growth.mappings, "mappings", "resident anonymous memory outside the heaps");
   add(growth.stacks, "thread stacks", "resident memory of the threads' stacks");
-  add(growth.code, "code", "resident executable pages");
-  add(growth.files, "files and shared memory", "resident pages of mapped files");
+  add(growth.files, "files, code and shared memory", "resident pages of mapped files");
   add(growth.tracer, "tracing itself", "leaktrace's own memory in the process");
   add(growth.unexplained, "unexplained", "resident, and in none of these");
   std::stable_sort(parts.begin(), parts.end(),

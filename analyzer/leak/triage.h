@@ -19,8 +19,7 @@ struct Growth {
   std::optional<double> allocator;  // freed but not returned, fragmentation, headers
   std::optional<double> mappings;   // anonymous memory that no allocator and no JavaScript heap manages
   std::optional<double> stacks;
-  std::optional<double> code;
-  std::optional<double> files;        // other file mappings and shared memory
+  std::optional<double> files;        // files, code and shared memory
   std::optional<double> tracer;       // tracing itself
   std::optional<double> unexplained;  // rss minus all of the above
 

@@ -88,12 +88,17 @@ MemorySample MemorySampler::Sample(std::uint64_t now) {
     next_full_ = now + (CpuNow() - begin) * kShare;
     if (!smaps.empty()) return ParseSmaps(smaps);
   }
-  // Second field: resident pages.
+  // Second field: resident pages. Third: those of them that are of files or shared memory.
   const std::vector<std::string> fields = absl::StrSplit(ReadProcFile(absl::StrCat("/proc/", pid_, "/statm")), ' ');
   MemorySample sample;
-  std::uint64_t pages = 0;
-  if (fields.size() > 1 && absl::SimpleAtoi(fields[1], &pages))
-    sample.rss = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  std::uint64_t resident = 0, of_files = 0;
+  if (fields.size() > 2 && absl::SimpleAtoi(fields[1], &resident) && absl::SimpleAtoi(fields[2], &of_files) &&
+      of_files <= resident) {
+    const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    sample.rss = resident * page;
+    sample.categories["anonymous"] = {.rss = (resident - of_files) * page, .anonymous = (resident - of_files) * page};
+    sample.categories["file"] = {.rss = of_files * page};
+  }
   return sample;
 }
 

@@ -199,6 +199,7 @@ void Recorder::ApplyMark(const StagedRecord& record) {
                     .kind = static_cast<std::uint16_t>(mark.kind),
                     .source = kMarkByAgent,
                     .text = std::string(reinterpret_cast<const char*>(variable_.data()) + sizeof(mark), bytes)});
+  next_sample_ = 0;  // what grew in a phase is told from the samples at its begin and end
 }
 
 void Recorder::ApplyProcess(const StagedRecord& record) {
@@ -212,6 +213,7 @@ void Recorder::ApplyProcess(const StagedRecord& record) {
                     .source = kMarkByRecorder,
                     .text = std::string(reinterpret_cast<const char*>(variable_.data()) + sizeof(process), bytes),
                     .value = process.status});
+  if (process.event == format::ProcessEvent::kExit) next_sample_ = 0;
   if (process.event == format::ProcessEvent::kExec) executing_ring_ = record.ring;
 }
 

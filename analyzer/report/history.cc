@@ -17,27 +17,27 @@ constexpr std::uint64_t kReservation = 32 << 20;
 
 double Seconds(std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
 
+// Quick samples tell anonymous memory from files alone; whole ones have more parts, of which some are mixed.
 leak::MemorySample Convert(const TraceModel& model, const model::MemorySample& sample) {
   leak::MemorySample out;
   out.time = Seconds(sample.time);
   out.rss = sample.rss;
+  if (sample.categories.empty()) return out;
+  std::uint64_t anonymous = 0, files = 0;
   for (const model::MemorySample::Category& category : sample.categories) {
     const std::string& name = model.memory_categories[category.name];
-    std::optional<std::uint64_t>* part = nullptr;
-    if (name == "heap" || name == "anonymous" || name == "javascript heap") {
-      out.anonymous = out.anonymous.value_or(0) + category.rss;
-      if (name == "javascript heap") part = &out.js_heap;
-    } else if (name == "stack") {
-      part = &out.stacks;
-    } else if (name == "code") {
-      part = &out.code;
-    } else if (name == "leaktrace") {
-      part = &out.tracer;
+    const std::uint64_t own = std::min(category.anonymous, category.rss);
+    anonymous += own;
+    if (name == "leaktrace") {
+      out.tracer = category.rss - own;
     } else {
-      part = &out.files;
+      files += category.rss - own;
     }
-    if (part != nullptr) *part = part->value_or(0) + category.rss;
+    if (name == "javascript heap") out.js_heap = own;
+    if (name == "stack") out.stacks = own;
   }
+  out.anonymous = anonymous;
+  out.files = files;
   return out;
 }
 
@@ -50,27 +50,6 @@ std::vector<leak::PhaseSpan> Phases(const TraceModel& model) {
                      .marked = !phase.detected});
   }
   return spans;
-}
-
-leak::ProcessHistory MakeProcess(const TraceModel& model) {
-  leak::ProcessHistory process;
-  for (const model::Checkpoint& checkpoint : model.timeline.checkpoints()) {
-    process.timeline.push_back({.time = Seconds(checkpoint.time),
-                                .requests_so_far = checkpoint.requests,
-                                .allocations_so_far = checkpoint.allocations,
-                                .live_bytes = checkpoint.live_bytes,
-                                .live_blocks = checkpoint.live_blocks});
-  }
-  process.phases = Phases(model);
-  for (const model::MemorySample& sample : model.memory) process.memory.push_back(Convert(model, sample));
-  for (const model::JsHeapSample& sample : model.js_heap) {
-    process.js_heap.push_back(
-        {Seconds(sample.time), sample.heap_used, sample.heap_total, sample.external, sample.array_buffers});
-  }
-  if (model.exit.has_value()) process.exit_point = static_cast<std::uint32_t>(model.exit->checkpoint);
-  process.runtime = model.program.runtime_name;
-  process.complete = model.integrity.lost_events == 0 && model.integrity.dropped == 0;
-  return process;
 }
 
 // What of a live timeline an origin belongs to. Mappings of the engine are part of its heap.
@@ -164,9 +143,40 @@ bool IsJsHeap(const TraceModel& model, OriginId id) {
          totals.allocated_bytes == kMarkedBlock * totals.allocations;
 }
 
+leak::ProcessHistory MakeProcessHistory(const TraceModel& model) {
+  leak::ProcessHistory process;
+  for (const model::Checkpoint& checkpoint : model.timeline.checkpoints()) {
+    process.timeline.push_back({.time = Seconds(checkpoint.time),
+                                .requests_so_far = checkpoint.requests,
+                                .allocations_so_far = checkpoint.allocations,
+                                .live_bytes = checkpoint.live_bytes,
+                                .live_blocks = checkpoint.live_blocks});
+  }
+  process.phases = Phases(model);
+  for (const model::MemorySample& sample : model.memory) process.memory.push_back(Convert(model, sample));
+  for (const model::JsHeapSample& sample : model.js_heap) {
+    process.js_heap.push_back(
+        {Seconds(sample.time), sample.heap_used, sample.heap_total, sample.external, sample.array_buffers});
+  }
+  if (model.exit.has_value()) process.exit_point = static_cast<std::uint32_t>(model.exit->checkpoint);
+  process.runtime = model.program.runtime_name;
+  process.complete = model.integrity.lost_events == 0 && model.integrity.dropped == 0;
+  return process;
+}
+
+std::vector<OriginGrowth> GrowthByOrigin(const TraceModel& model, const leak::Window& window) {
+  std::vector<OriginGrowth> growth(model.origins.size());
+  for (const model::Survivors& survivors : model.survivors) {
+    if (survivors.checkpoint <= window.first || survivors.checkpoint > window.last) continue;
+    growth[survivors.origin].bytes += survivors.bytes;
+    growth[survivors.origin].blocks += survivors.blocks;
+  }
+  return growth;
+}
+
 Histories MakeHistories(const TraceModel& model, Names& names) {
   Histories out;
-  out.process = MakeProcess(model);
+  out.process = MakeProcessHistory(model);
   std::vector<model::FrameId> mapping_stacks;
   for (const model::Origin& origin : model.origins) {
     if (origin.mapping) mapping_stacks.push_back(origin.stack);

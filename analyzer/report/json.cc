@@ -192,7 +192,7 @@ Json MakeJson(const TraceModel& model, Names& names, const Judgement& judgement,
       {"bytes", model.live_bytes}, {"blocks", model.live_blocks}, {"sites", SitesJson(model, names, sites, options)}};
   json["mappings"] = {
       {"bytes", model.mapped_bytes}, {"count", model.mappings}, {"sites", SitesJson(model, names, mappings, options)}};
-  json["verdict"] = VerdictJson(judgement.verdict);
+  json["verdict"] = VerdictJson(judgement);
   json["suspects"] = SuspectsJson(model, names, judgement, options.top, options.depth);
   json["notes"] = names.notes();
   json["recorder"] = {{"cpu", Seconds(model.recorder_cpu)}, {"peak_rss", model.recorder_peak_rss}};

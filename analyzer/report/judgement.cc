@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "analyzer/report/history.h"
 
 namespace leaktrace::report {
 namespace {
@@ -62,7 +61,14 @@ absl::StatusOr<Judgement> Judge(const TraceModel& model, Names& names, const lea
   std::vector<leak::Candidate> candidates;
   std::vector<const SiteOrigins*> sites;
   const absl::StatusOr<leak::Window> window = leak::ChooseWindow(all.process, options.per);
+  OriginGrowth survived;
   if (window.ok()) {
+    const std::vector<OriginGrowth> growth = GrowthByOrigin(model, *window);
+    for (OriginId id = 0; id < growth.size(); ++id) {
+      if (model.origins[id].mapping) continue;
+      survived.bytes += growth[id].bytes;
+      survived.blocks += growth[id].blocks;
+    }
     std::vector<model::FrameId> stacks;
     for (const leak::SiteHistory& history : all.histories) {
       if (!leak::IsCandidate(history, *window)) continue;
@@ -85,6 +91,7 @@ absl::StatusOr<Judgement> Judge(const TraceModel& model, Names& names, const lea
 
   Judgement judgement;
   judgement.verdict = std::move(analysis->verdict);
+  judgement.survived = survived;
   const auto by_phase = SurvivorsByPhase(model);
   for (leak::Suspect& suspect : analysis->suspects) {
     std::vector<const SiteOrigins*> parts;

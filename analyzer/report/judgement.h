@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "analyzer/leak/verdict.h"
 #include "analyzer/model/trace_model.h"
+#include "analyzer/report/history.h"
 #include "analyzer/report/names.h"
 #include "analyzer/report/sites.h"
 
@@ -20,6 +21,7 @@ struct NamedSuspect {
 struct Judgement {
   leak::Verdict verdict;
   std::vector<NamedSuspect> suspects;  // leaks first, by their growth
+  OriginGrowth survived;               // heap blocks of the load that live after it
 };
 
 // Resolves the names of the stacks under which something outlived the load. Error: one line that says what to do, for a

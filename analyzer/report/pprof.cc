@@ -130,7 +130,6 @@ class Builder {
       for (const std::uint32_t location : from.stack) sample->add_location_id(std::uint64_t{location} + 1);
       for (const std::uint64_t value : from.values) sample->add_value(static_cast<std::int64_t>(value));
       AddLabel(sample, "allocator", from.allocator);
-      AddLabel(sample, "phase", from.phase);
       AddLabel(sample, "request_phase", from.request_phase);
       AddLabel(sample, "route", from.route);
     }

@@ -46,7 +46,7 @@ struct Profile {
   struct Sample {
     std::vector<std::uint32_t> stack;  // indices into locations, innermost first; may be empty
     std::array<std::uint64_t, kMetrics> values{};
-    std::string allocator, phase, request_phase, route;  // "" = not known
+    std::string allocator, request_phase, route;  // "" = not known
   };
 
   std::string title;                 // the program

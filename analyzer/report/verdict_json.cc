@@ -36,8 +36,7 @@ const char* OwnerName(leak::Owner owner) {
 }
 
 Json GrowthJson(const leak::Growth& growth) {
-  const double other =
-      growth.stacks.value_or(0) + growth.code.value_or(0) + growth.files.value_or(0) + growth.tracer.value_or(0);
+  const double other = growth.stacks.value_or(0) + growth.files.value_or(0) + growth.tracer.value_or(0);
   return {{"rss", WholeBytes(growth.rss)},
           {"native_live", WholeBytes(growth.native_live)},
           {"js_heap", WholeBytes(growth.js_heap)},
@@ -46,7 +45,6 @@ Json GrowthJson(const leak::Growth& growth) {
           {"other", growth.rss.has_value() ? WholeBytes(other) : Json(nullptr)},
           {"unexplained", WholeBytes(growth.unexplained)},
           {"stacks", WholeBytes(growth.stacks)},
-          {"code", WholeBytes(growth.code)},
           {"files", WholeBytes(growth.files)},
           {"tracer", WholeBytes(growth.tracer)},
           {"native_requested", std::llround(growth.native_requested)},
@@ -57,7 +55,8 @@ Json GrowthJson(const leak::Growth& growth) {
 
 }  // namespace
 
-Json VerdictJson(const leak::Verdict& verdict) {
+Json VerdictJson(const Judgement& judgement) {
+  const leak::Verdict& verdict = judgement.verdict;
   return {{"kind", leak::KindName(verdict.kind)},
           {"summary", verdict.summary},
           {"bytes_per_request", PerRequest(verdict.bytes_per_unit, verdict.unit)},
@@ -65,6 +64,7 @@ Json VerdictJson(const leak::Verdict& verdict) {
           {"per", {{"unit", leak::UnitName(verdict.unit)}, {"count", verdict.units}}},
           {"owned_by_javascript", verdict.owned_by_js},
           {"growth", GrowthJson(verdict.growth)},
+          {"survived", {{"bytes", judgement.survived.bytes}, {"blocks", judgement.survived.blocks}}},
           {"next", verdict.next},
           {"notes", verdict.notes}};
 }

@@ -12,7 +12,7 @@ namespace leaktrace::report {
 
 // Figures per request are per iteration where the user gave these, and null where neither is known; then those per
 // second are given.
-[[nodiscard]] nlohmann::ordered_json VerdictJson(const leak::Verdict& verdict);
+[[nodiscard]] nlohmann::ordered_json VerdictJson(const Judgement& judgement);
 
 // At most `top` suspects (0 = all), each with at most `depth` frames (0 = all).
 [[nodiscard]] nlohmann::ordered_json SuspectsJson(const model::TraceModel& model, const Names& names,

@@ -46,12 +46,12 @@ Profile Example() {
       {1, 0x404000, {NativeLine("bad \xff utf8 \xed\xa0\x80 \xc3\xa9")}},
   };
   profile.samples = {
-      {{0, 1, 2}, {1000, 10, 900, 9, 5000, 50}, "libc", "load", "receive", "/health"},
-      {{0, 1, 2}, {1, 1, 0, 0, 1, 1}, "mimalloc v3", "", "", ""},
-      {{0, 3}, {0, 0, 0, 0, 77, 7}, "libc", "", "", ""},
-      {{4}, {(1ull << 53) - 1, 3, 0, 0, (1ull << 53) - 1, 3}, "libc", "", "", ""},
-      {{}, {8, 1, 8, 1, 8, 1}, "", "", "", ""},
-      {{0}, {0, 0, 0, 0, 0, 0}, "", "", "", ""},
+      {{0, 1, 2}, {1000, 10, 900, 9, 5000, 50}, "libc", "receive", "/health"},
+      {{0, 1, 2}, {1, 1, 0, 0, 1, 1}, "mimalloc v3", "", ""},
+      {{0, 3}, {0, 0, 0, 0, 77, 7}, "libc", "", ""},
+      {{4}, {(1ull << 53) - 1, 3, 0, 0, (1ull << 53) - 1, 3}, "libc", "", ""},
+      {{}, {8, 1, 8, 1, 8, 1}, "", "", ""},
+      {{0}, {0, 0, 0, 0, 0, 0}, "", "", ""},
   };
   return profile;
 }
@@ -263,7 +263,7 @@ TEST(PprofTest, StacksBeginWithTheInnermostFrameAndKeepInlinedFunctions) {
   EXPECT_EQ(name(sample.location_id(1), 0), "Inner");
   EXPECT_EQ(name(sample.location_id(1), 1), "Outer(int; char)");
   EXPECT_EQ(name(sample.location_id(2), 0), "handler");
-  EXPECT_EQ(sample.label_size(), 4);
+  EXPECT_EQ(sample.label_size(), 3);
 }
 
 TEST(PprofTest, NamesThatAreNoUtf8AreReplaced) {

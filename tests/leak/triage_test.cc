@@ -32,7 +32,7 @@ Scene Make(const std::function<MemorySample(double)>& memory) {
 double Sum(const Growth& growth) {
   double sum = 0;
   for (const auto& part : {growth.native_live, growth.js_heap, growth.allocator, growth.mappings, growth.stacks,
-                           growth.code, growth.files, growth.tracer, growth.unexplained}) {
+                           growth.files, growth.tracer, growth.unexplained}) {
     sum += part.value_or(0);
   }
   return sum;
@@ -46,12 +46,11 @@ TEST(TriageTest, PartsAddUpToTheGrowth) {
   Scene scene = Make([](double time) {
     MemorySample sample;
     sample.js_heap = Ramp(time, 20);
-    sample.anonymous = Ramp(time, 65) + *sample.js_heap;
     sample.stacks = Ramp(time, 2);
-    sample.code = Ramp(time, 1);
+    sample.anonymous = Ramp(time, 65) + *sample.js_heap + *sample.stacks;
     sample.files = Ramp(time, 3);
     sample.tracer = Ramp(time, 1);
-    sample.rss = *sample.anonymous + *sample.stacks + *sample.code + *sample.files + *sample.tracer;
+    sample.rss = *sample.anonymous + *sample.files + *sample.tracer;
     return sample;
   });
   for (TimelinePoint& point : scene.process.timeline) point.mapped_bytes = Ramp(point.time, 5);
