@@ -61,7 +61,7 @@ class LiveBlocks {
  private:
   static constexpr unsigned kPageBits = 14;
   static constexpr std::uint64_t kPageMask = (1u << kPageBits) - 1;
-  static constexpr std::uint32_t kSparseLimit = (1u << kPageBits) / 4;
+  static constexpr std::uint32_t kSparseLimit = (1u << kPageBits) / 8;
   static constexpr std::uint32_t kHugeSize = ~0u;  // stands for a size that is in huge_
   static constexpr std::uint64_t kMaxLive = std::uint64_t{1} << 28;
   static constexpr std::uint64_t kMaxGap = 16;

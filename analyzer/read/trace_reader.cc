@@ -252,9 +252,13 @@ absl::StatusOr<ReadSummary> Read(ChunkScanner& scanner, const std::string& name,
 }
 
 std::string WithSeparators(std::uint64_t number) {
-  std::string digits = absl::StrCat(number);
-  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
-  return digits;
+  const std::string digits = absl::StrCat(number);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i != 0 && (digits.size() - i) % 3 == 0) text.push_back(',');
+    text.push_back(digits[i]);
+  }
+  return text;
 }
 
 }  // namespace

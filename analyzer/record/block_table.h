@@ -63,7 +63,7 @@ class BlockTable {
   [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
-  static constexpr std::size_t kMinimum = 1 << 16;
+  static constexpr std::size_t kMinimum = 1 << 12;
 
   // high: address, and above it the upper 16 bits of the allocation's number; low: its lower 24 bits, then the size.
   // high is 0 in an empty entry alone.
