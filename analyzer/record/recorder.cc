@@ -106,9 +106,10 @@ absl::Status Recorder::Run() {
     executed = HasExecuted();
     const std::uint64_t watermark = clock_.Read();
     Pass(ended || executed ? ~std::uint64_t{0} : watermark);
-    if (!ready_) BecomeReady();
     session_.header().progress.fetch_add(1, std::memory_order_relaxed);
+    // The first sample before the target goes on.
     WritePeriodically();
+    if (!ready_) BecomeReady();
     if (!ended && !executed && !rings_.busy()) Sleep();
   }
   if (!encoder_.status().ok()) session_.SetRecorderState(RecorderState::kFailed);
