@@ -7,7 +7,7 @@
 
 namespace leaktrace::format {
 
-inline constexpr std::uint32_t kHookMapVersion = 1;
+inline constexpr std::uint32_t kHookMapVersion = 2;
 inline constexpr std::uint32_t kMaxHooks = 256;
 inline constexpr std::uint32_t kMaxDisplacedBytes = 32;
 inline constexpr std::uint8_t kNoRegister = 0xff;
@@ -25,6 +25,23 @@ enum class HookRole : std::uint16_t {
   kHeapDelete,      // the heap's blocks live on in the default heap
   kHeapDestroy,     // releases every block of `heap`
   kExpand,          // resizes `pointer` in place or returns null
+  // Not functions but places inside of functions that are more than an entry point (the allocator's code inlined into another function, or a
+  // block whose size is no argument). Their registers are hardware numbers (0 = rax ... 15 = r15).
+  kAllocateSite,    // `pointer` is the block about to be handed out, `heap` the register of its page: the size is the page's block size
+  kFreeSite,        // `pointer` is the block about to be put back
+};
+
+// A 32-bit displacement in relocated bytes. As stored it counts from HookEntry::address; where the bytes run, it must count from their `end`:
+// add (address of the entry) - (address of the relocated bytes + end).
+struct HookFixup {
+  std::uint8_t offset;  // of the displacement in the relocated bytes
+  std::uint8_t end;     // of its instruction
+};
+inline constexpr std::uint32_t kMaxFixups = 3;
+
+enum HookFlags : std::uint8_t {
+  kHookFreesOnFailure = 1,   // kReallocate: when it returns null, the old block was freed
+  kHookAdjusts = 2,          // the block may be inside a larger one
 };
 
 // Argument registers are numbered in the order of the System V ABI: 0 = rdi, 1 = rsi, 2 = rdx, 3 = rcx, 4 = r8, 5 = r9.
@@ -38,16 +55,21 @@ struct HookEntry {
   std::uint8_t zeroes;              // 1: returns zeroed memory
   std::uint8_t displaced_bytes;     // whole instructions at the address that the jump replaces; 5..kMaxDisplacedBytes
   std::uint8_t relocated_bytes;     // the same instructions, fit to run elsewhere (position independent)
+  std::uint8_t flags;               // HookFlags
+  std::uint8_t fixup_count;
+  HookFixup fixups[kMaxFixups];
   std::uint8_t reserved[3];
   std::uint8_t original[kMaxDisplacedBytes];   // what must be at the address before it is patched
   std::uint8_t relocated[kMaxDisplacedBytes];
 };
-static_assert(sizeof(HookEntry) == 88);
+static_assert(sizeof(HookEntry) == 96);
 
 struct HookAllocator {
   char name[32];                    // "mimalloc v3"
   std::uint32_t complete;           // 1: every pop and push of a free list is accounted for
-  std::uint32_t reserved;
+  std::uint8_t block_size_offset;   // of the block size in a page
+  std::uint8_t block_size_bytes;    // its width; 0 = not known
+  std::uint8_t reserved[2];
 };
 static_assert(sizeof(HookAllocator) == 40);
 
@@ -57,7 +79,7 @@ struct HookMapTable {
   std::uint32_t version;
   std::uint32_t allocator_count;
   std::uint32_t entry_count;        // 0: nothing to patch
-  std::uint32_t reserved;
+  std::uint32_t system_malloc_switch;  // 1: JavaScriptCore's own allocator is linked in, which Malloc=1 makes use the system's
   HookAllocator allocators[kMaxAllocators];
   HookEntry entries[kMaxHooks];
   // Filled by the library after proof and patch, read by the recorder for the trace.

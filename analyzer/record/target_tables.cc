@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "analyzer/base/elf_file.h"
+#include "analyzer/hooks/hook_cache.h"
 #include "analyzer/js/jsc_layout.h"
 #include "analyzer/unwind/row_table.h"
 #include "format/jsc_layout.h"
@@ -92,6 +93,9 @@ void TargetTables::PrepareExecutable() {
   if (!executable.ok()) return;
   build_id_ = executable->build_id();
   runtime_ = FindRuntimeVersion(*executable, cache_directory_);
+  if (session_.facts().options.hooks != 0 && session_.hook_map() != nullptr) {
+    hooks::CopyToTable(hooks::LoadHookMap(path, cache_directory_), *session_.hook_map());
+  }
   if (runtime_.name != "bun" || session_.facts().options.js == format::JsNames::kOff) return;
   auto* shared =
       static_cast<format::JscLayout*>(session_.At(session_.header().jsc_layout_offset, sizeof(format::JscLayout)));

@@ -1,0 +1,67 @@
+// What discovery needs of an ELF file: its code and data in memory, where functions begin, and the symbols it has.
+//
+// Guarantees: immutable once loaded; every read is bounded, an address outside of what the file holds reads as absent.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "analyzer/base/elf_file.h"
+
+namespace leaktrace::hooks {
+
+// A run of bytes at an address of the file.
+struct Region {
+  std::uint64_t address;
+  absl::Span<const std::uint8_t> bytes;
+  [[nodiscard]] std::uint64_t end() const { return address + bytes.size(); }
+  [[nodiscard]] bool Holds(std::uint64_t a) const { return a >= address && a < end(); }
+};
+
+struct Symbol {
+  std::uint64_t address, size;
+  std::string name;
+};
+
+class Image {
+ public:
+  // Errors: those of ElfFile::Open.
+  static absl::StatusOr<Image> Load(const std::string& path);
+
+  [[nodiscard]] const Region& text() const { return text_; }                         // .text, or the executable segment
+  [[nodiscard]] const std::vector<Region>& data() const { return data_; }            // loaded, not executable
+  [[nodiscard]] const std::vector<Symbol>& functions() const { return functions_; }  // sorted by address
+  [[nodiscard]] const std::vector<std::uint64_t>& described_starts() const {
+    return described_starts_;
+  }  // of .eh_frame, sorted
+  [[nodiscard]] const Bytes& build_id() const { return build_id_; }
+  [[nodiscard]] bool position_independent() const { return position_independent_; }
+
+  // The bytes from an address of .text on, at most `size` of them; empty outside of it.
+  [[nodiscard]] absl::Span<const std::uint8_t> Code(std::uint64_t address, std::size_t size) const;
+  // The eight bytes at an address of the data; absent where the file holds none.
+  [[nodiscard]] std::optional<std::uint64_t> Word(std::uint64_t address) const;
+  // The symbols at an address, "" where there is none.
+  [[nodiscard]] std::string NameAt(std::uint64_t address) const;
+  // Whether a string of the read-only data contains `text`.
+  [[nodiscard]] bool HasText(std::string_view text) const;
+
+ private:
+  void ReadSymbols(const ElfFile& file);
+  void ReadDescribedStarts(const ElfFile& file);
+
+  std::vector<Bytes> storage_;
+  Region text_{};
+  std::vector<Region> data_;
+  std::vector<Symbol> functions_;
+  std::vector<std::uint64_t> described_starts_;
+  Bytes build_id_;
+  bool position_independent_ = false;
+};
+
+}  // namespace leaktrace::hooks
