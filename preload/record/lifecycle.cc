@@ -11,6 +11,7 @@
 #include "preload/base/message.h"
 #include "preload/base/syscall.h"
 #include "preload/js/frames.h"
+#include "preload/patch/patch.h"
 #include "preload/record/early.h"
 #include "preload/record/modules.h"
 #include "preload/record/process_event.h"
@@ -125,6 +126,10 @@ bool StartSession(ThreadState& thread, bool forked) {
   const std::uint32_t modules = forked ? AnnounceKnownModules(thread) : AnnounceModules(thread, settings.executable);
   if (!AwaitRecorder(modules)) return false;
   js::Initialize();
+  {
+    const QuietScope patching(thread);
+    PatchStaticAllocators(*shared_memory.header);
+  }
   thread.session = BeginRecording();
   if (!forked) RecordEarlyBlocks(thread);
   return true;
