@@ -363,6 +363,7 @@ struct alignas(64) SessionHeader {
   std::uint32_t pid, parent_pid;
   ClockKind clock;
   std::uint32_t argument_bytes;
+  std::uint32_t forked;                // 1: a forked child, which frees blocks that its parent allocated
   std::uint64_t start_ticks;           // of the clock; stamps count from here
   std::uint64_t start_monotonic_ns;    // CLOCK_MONOTONIC at start_ticks
   std::uint64_t start_realtime_ns;     // CLOCK_REALTIME at start_ticks

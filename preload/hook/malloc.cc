@@ -67,12 +67,11 @@ constinit Original<FreeAlignedSized> original_free_aligned_sized{"free_aligned_s
 
 // Where nothing is recorded. What happens before the process has decided is kept, unless it is the library's own doing.
 LEAKTRACE_HOT bool IsEarly() {
-  return process.session.load(std::memory_order_relaxed) == kUndecided && thread_state.guard == Guard::kOutside &&
-         !IsFinding();
+  return process.session.load(std::memory_order_relaxed) == kUndecided && thread_state.guard == Guard::kOutside;
 }
 
 LEAKTRACE_COLD void* Unrecorded(void* block, std::size_t bytes, EntryPoint entry) {
-  if (IsEarly()) NoteEarlyAllocation(block, bytes, entry);
+  if (IsEarly() && !IsBootstrapBlock(block)) NoteEarlyAllocation(block, bytes, entry);
   return block;
 }
 

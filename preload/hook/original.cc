@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include "preload/base/loader_error.h"
+#include "preload/thread/thread_state.h"
 
 namespace leaktrace::preload {
 namespace {
@@ -18,6 +19,25 @@ __attribute__((noinline)) void* Next(const char* name) {
 
 using Open = void* (*)(const char*, int);
 
+// While the loader is asked. What it allocates it frees at some later time (the text of an error, for one), so it is
+// recorded like any other block: the guard of the hook that asks is lowered.
+class Finding {
+ public:
+  Finding() : guard_(thread_state.guard) {
+    ++finding;
+    if (guard_ == Guard::kInOriginal) thread_state.guard = Guard::kOutside;
+  }
+  ~Finding() {
+    thread_state.guard = guard_;
+    --finding;
+  }
+  Finding(const Finding&) = delete;
+  Finding& operator=(const Finding&) = delete;
+
+ private:
+  Guard guard_;
+};
+
 constexpr const char* kCxxRuntimes[] = {"libstdc++.so.6", "libc++abi.so.1", "libc++.so.1"};
 
 }  // namespace
@@ -25,10 +45,9 @@ constexpr const char* kCxxRuntimes[] = {"libstdc++.so.6", "libc++abi.so.1", "lib
 bool IsFinding() { return finding != 0; }
 
 void* FindNext(const char* name) {
-  ++finding;
+  const Finding scope;
   void* const address = Next(name);
   if (address == nullptr) ForgetLoaderError();
-  --finding;
   return address;
 }
 
@@ -38,7 +57,7 @@ void* FindNextInCxxRuntime(const char* name) {
   // before what the addon needs.
   const auto open = reinterpret_cast<Open>(FindNext("dlopen"));
   if (open == nullptr) return nullptr;
-  ++finding;
+  const Finding scope;
   void* address = nullptr;
   for (const char* library : kCxxRuntimes) {
     void* const handle = open(library, RTLD_LAZY | RTLD_NOLOAD);
@@ -48,7 +67,6 @@ void* FindNextInCxxRuntime(const char* name) {
     if (address != nullptr) break;
   }
   if (address == nullptr) ForgetLoaderError();
-  --finding;
   return address;
 }
 

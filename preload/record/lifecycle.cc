@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -113,34 +112,31 @@ bool WipeOnFork() {
 }
 
 bool StartSession(ThreadState& thread, bool forked) {
-  const QuietScope quiet(thread);
   if (settings.options.session.unwinder == format::Unwinder::kLibunwind && !OpenLibunwind()) {
     Say("LEAKTRACE_UNWIND=libunwind: libunwind.so.8 cannot be loaded; not traced");
     return false;
   }
-  if (!WipeOnFork() || !CreateSession(settings)) return false;
-  if (!end_key_made) end_key_made = pthread_key_create != nullptr && pthread_key_create(&end_key, OnThreadEnd) == 0;
-  thread.tree = nullptr;
-  if (!TakeSlot(thread)) return false;
-  thread.guard = Guard::kWriting;
-  const std::uint32_t modules = forked ? AnnounceKnownModules(thread) : AnnounceModules(thread, settings.executable);
-  if (!AwaitRecorder(modules)) return false;
+  if (!WipeOnFork() || !CreateSession(settings, forked)) return false;
+  {
+    const QuietScope quiet(thread);
+    if (!end_key_made) end_key_made = pthread_key_create != nullptr && pthread_key_create(&end_key, OnThreadEnd) == 0;
+    thread.tree = nullptr;
+    if (!TakeSlot(thread)) return false;
+    thread.guard = Guard::kWriting;
+    const std::uint32_t modules = forked ? AnnounceKnownModules(thread) : AnnounceModules(thread, settings.executable);
+    if (!AwaitRecorder(modules)) return false;
+  }
+  // What the loader and libc allocate for it, they free later: so it counts as early, like what was allocated before.
   js::Initialize();
   {
     const QuietScope patching(thread);
     PatchStaticAllocators(*shared_memory.header);
   }
+  const QuietScope quiet(thread);
+  thread.guard = Guard::kWriting;
+  RecordEarlyBlocks(thread);
   thread.session = BeginRecording();
-  if (!forked) RecordEarlyBlocks(thread);
   return true;
-}
-
-// Tells descendants that they are not the first. libc keeps the pointer.
-void LeaveMark() {
-  static char mark[format::kMaxPath + 32];
-  TextBuilder text(mark, sizeof(mark));
-  text.Add(format::kOptions[static_cast<unsigned>(format::Option::kFirst)].name).Add('=').Add(settings.executable);
-  putenv(mark);
 }
 
 }  // namespace
@@ -156,9 +152,9 @@ bool Decide(ThreadState& thread) {
     settings_read = true;
     const QuietScope quiet(thread);
     ReadSettings(environ, settings);
+    if (settings.traced) environ = settings.marked_environment;
   }
   bool traced = settings.traced && (!forked || settings.options.children);
-  if (traced && !forked && settings.options.first == nullptr) LeaveMark();
   traced = traced && StartSession(thread, forked);
   if (!traced) {
     process.session.store(kNotRecording, std::memory_order_relaxed);

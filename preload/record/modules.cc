@@ -9,6 +9,7 @@
 #include "preload/base/memory.h"
 #include "preload/base/spin_lock.h"
 #include "preload/session/clock.h"
+#include "preload/session/facts.h"
 #include "preload/session/session.h"
 #include "preload/thread/ring_writer.h"
 
@@ -104,17 +105,23 @@ bool Same(const Known& module, const ModuleRecord& record, const char* path) {
          module.record.end == record.end && Equal(module.path, path);
 }
 
+// Of the program itself glibc's loader gives no name, musl's the one that it was started by.
+const char* PathOf(const dl_phdr_info& info, char (&absolute)[format::kMaxPath]) {
+  if (reinterpret_cast<std::uintptr_t>(info.dlpi_phdr) == getauxval(AT_PHDR)) return executable_path;
+  const char* const name = info.dlpi_name != nullptr ? info.dlpi_name : "";
+  // What has no slash is no file: the vDSO.
+  const bool relative = name[0] != '/' && BaseName(name) != name;
+  return relative && MakeAbsolute(name, absolute, sizeof(absolute)) ? absolute : name;
+}
+
 int Visit(dl_phdr_info* info, std::size_t, void* data) {
   auto& thread = *static_cast<ThreadState*>(data);
   last_adds = info->dlpi_adds;
   last_subs = info->dlpi_subs;
   const ModuleRecord record = Describe(*info);
   if (record.end == 0) return 0;
-  // glibc gives the executable no name, musl the one that it was called by, which leads nowhere from elsewhere.
-  const std::uint64_t entry = getauxval(AT_ENTRY);
-  const bool is_executable = info->dlpi_name == nullptr || info->dlpi_name[0] == '\0' ||
-                             (entry >= record.text_begin && entry < record.text_end);
-  const char* const path = is_executable ? executable_path : info->dlpi_name;
+  char absolute[format::kMaxPath];
+  const char* const path = PathOf(*info, absolute);
   Known* module = known_modules;
   while (module != nullptr && !Same(*module, record, path)) module = module->next;
   if (module == nullptr) module = Remember(record, path);

@@ -73,7 +73,7 @@ bool DescribeTarget(const Settings& settings, SessionHeader& header) {
 
 }  // namespace
 
-bool CreateSession(const Settings& settings) {
+bool CreateSession(const Settings& settings, bool forked) {
   if (!CreateSharedMemory(settings.options.session, shared_memory)) return false;
   SessionHeader& header = *shared_memory.header;
   if (!DescribeTarget(settings, header)) {
@@ -81,6 +81,7 @@ bool CreateSession(const Settings& settings) {
     Unmap(shared_memory);
     return false;
   }
+  header.forked = forked ? 1 : 0;
   process.clock = header.clock;
   process.start_ticks = header.start_ticks;
   process.header = &header;

@@ -17,9 +17,9 @@ namespace leaktrace::preload {
 // Of the current session; empty while there is none. Unlike `process` it is still there in a forked child.
 extern SharedMemory shared_memory __attribute__((visibility("hidden")));
 
-// Creates the memory, describes the target in it, starts the recorder, and fills `process` but for its number. False:
-// not traced, it was said why.
-bool CreateSession(const Settings& settings);
+// Creates the memory, describes the target in it, starts the recorder, and fills `process` but for its number.
+// `forked`: the target is a forked child of a traced process. False: not traced, it was said why.
+bool CreateSession(const Settings& settings, bool forked);
 
 // Tells the recorder that the modules there are at start-up have all been announced, and waits until it is ready, 10 s
 // at most. False: it will not be; recording has stopped.

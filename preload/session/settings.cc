@@ -23,9 +23,15 @@ const char* Keep(const char* text, std::size_t bytes) {
 
 const char* Keep(const char* text) { return Keep(text, Length(text)); }
 
-const char* const* KeepAll(const char* const* texts) {
+std::size_t Count(const char* const* texts) {
   std::size_t count = 0;
   while (texts[count] != nullptr) ++count;
+  return count;
+}
+
+// A copy of the array and of its strings.
+const char* const* KeepAll(const char* const* texts) {
+  const std::size_t count = Count(texts);
   auto** const copies = static_cast<const char**>(arena.Allocate((count + 1) * sizeof(char*)));
   if (copies == nullptr) return nullptr;
   for (std::size_t i = 0; i < count; ++i) {
@@ -34,6 +40,21 @@ const char* const* KeepAll(const char* const* texts) {
   }
   copies[count] = nullptr;
   return copies;
+}
+
+// The same strings and LEAKTRACE_FIRST. An array of the library's own, not putenv's: libc makes a new one when the
+// target changes its environment, but would never free this one, and what it allocated here would be counted as the
+// target's.
+char** Mark(const char* const* environment, const char* executable) {
+  const char* const name = format::kOptions[static_cast<unsigned>(format::Option::kFirst)].name;
+  const std::size_t bytes = Length(name) + Length(executable) + 2, count = Count(environment);
+  auto** const marked = static_cast<char**>(arena.Allocate((count + 2) * sizeof(char*)));
+  auto* const mark = static_cast<char*>(arena.Allocate(bytes));
+  if (marked == nullptr || mark == nullptr) return nullptr;
+  TextBuilder(mark, bytes).Add(name).Add('=').Add(executable);
+  for (std::size_t i = 0; i < count; ++i) marked[i] = const_cast<char*>(environment[i]);
+  marked[count] = mark;
+  return marked;
 }
 
 // Absolute, because the working directory may be another when a forked child needs it.
@@ -79,8 +100,10 @@ void ReadSettings(const char* const* environment, Settings& settings) {
   options.recorder = options.recorder != nullptr ? KeepAbsolute(options.recorder) : KeepRecorderPath();
   settings.executable = Keep(executable);
   settings.environment = KeepAll(environment);
+  settings.marked_environment =
+      options.first == nullptr ? Mark(environment, executable) : const_cast<char**>(environment);
   if (options.output == nullptr || options.recorder == nullptr || settings.executable == nullptr ||
-      settings.environment == nullptr) {
+      settings.environment == nullptr || settings.marked_environment == nullptr) {
     Say("the working directory or the library's path is not known, or there is no memory; not traced");
     return;
   }

@@ -14,6 +14,7 @@ struct Settings {
   const char* arguments = "";  // NUL-separated
   std::size_t argument_bytes = 0;
   const char* const* environment = nullptr;  // as it was at start
+  char** marked_environment = nullptr;       // with LEAKTRACE_FIRST, for the target's descendants
 };
 
 // Reads the environment, the executable and the options, and decides whether this process is traced
