@@ -94,6 +94,7 @@ int Record(int descriptor) {
       mmap(nullptr, static_cast<std::size_t>(status.st_size), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
   if (memory == MAP_FAILED) return 2;
   auto* const header = static_cast<SessionHeader*>(memory);
+  if (header->magic != format::kSessionMagic || header->header_bytes != sizeof(SessionHeader)) return 2;
   FILE* out = std::fopen(header->output_path, "w");
   if (out == nullptr) return 2;
   const int target = static_cast<int>(syscall(SYS_pidfd_open, header->pid, 0));
