@@ -47,7 +47,7 @@ class ElfFile::Source {
   // Errno, 0 where all of it was read. The caller has checked the range against the size.
   int Read(std::uint64_t offset, std::uint8_t* out, std::uint64_t size) const {
     if (descriptor_ < 0) {
-      std::memcpy(out, image_.data() + offset, size);
+      std::copy_n(image_.begin() + static_cast<std::ptrdiff_t>(offset), size, out);
       return 0;
     }
     while (size > 0) {
