@@ -38,7 +38,7 @@ class RowFinder {
   void Clear();
 
  private:
-  static constexpr unsigned kIndexBits = 11;
+  static constexpr unsigned kIndexBits = 13;
   struct Entry {
     std::uintptr_t pc;
     Row row;
