@@ -105,23 +105,19 @@ Owner OwnerOf(std::span<const StackLine> stack) {
   return Owner::kNative;
 }
 
-std::string CauseKey(std::span<const StackLine> stack) {
+Cause CauseOf(std::span<const StackLine> stack) {
   const std::size_t script = InnermostJavaScript(stack);
-  std::string key;
-  if (script < stack.size()) {
-    // The native function that JavaScript has called: the outermost one that is not the engine's glue. One without a
-    // name does not divide the calls of a function that has one.
-    for (std::size_t i = script; i-- > 0 && key.empty();) {
-      if (stack[i].role == SiteRole::kSite) key = stack[i].line->function;
-    }
-    const symbolize::Line& line = *stack[script].line;
-    const bool named = line.kind == LineKind::kJs;
-    if (named || !key.empty()) return absl::StrCat(key, "\n", named ? line.function : "", "\n", line.file);
-  }
+  Cause cause;
   for (const StackLine& at : stack.first(script)) {
-    if (!at.line->inlined) absl::StrAppend(&key, Identity(*at.line), "\n");
+    if (!at.line->inlined) absl::StrAppend(&cause.chain, Identity(*at.line), "\n");
   }
-  return key;
+  if (script == stack.size()) return cause;
+  for (std::size_t i = script; i-- > 0 && cause.entry.empty();) {
+    if (stack[i].role == SiteRole::kSite) cause.entry = stack[i].line->function;
+  }
+  const symbolize::Line& line = *stack[script].line;
+  if (line.kind == LineKind::kJs) cause.script = absl::StrCat(line.function, "\n", line.file);
+  return cause;
 }
 
 }  // namespace leaktrace::leak

@@ -26,9 +26,13 @@ enum class Owner : std::uint8_t {
 // By the functions between the allocation and the innermost JavaScript function. `stack` is innermost first.
 [[nodiscard]] Owner OwnerOf(std::span<const StackLine> stack);
 
-// Stacks with equal keys are one suspect: the calls that one JavaScript function makes into one native function,
-// whatever that allocates on its way, through whatever callers and tiers of compiled code it was reached. Without
-// JavaScript in the stack, the functions from the allocation to the thread's start.
-[[nodiscard]] std::string CauseKey(std::span<const StackLine> stack);
+// By what stacks are told to belong to the same leak. The JavaScript side alone is not enough: an optimising compiler
+// makes one function of several, so that the innermost JavaScript function changes while the program runs.
+struct Cause {
+  std::string chain;   // the functions from the allocation to JavaScript, or to the thread's start where there is none
+  std::string entry;   // the native function that JavaScript has called; "" without a name or without JavaScript
+  std::string script;  // the innermost JavaScript function, with its file; "" where there is none or it has no name
+};
+[[nodiscard]] Cause CauseOf(std::span<const StackLine> stack);
 
 }  // namespace leaktrace::leak

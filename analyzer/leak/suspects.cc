@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <map>
+#include <numeric>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -46,6 +48,61 @@ Severity SeverityOf(const Suspect& suspect) {
   return Severity::kLow;
 }
 
+// Joins candidates that share a cause. Memory of different kinds, the engine's own, and blocks that come and go stay
+// apart.
+class Grouping {
+ public:
+  explicit Grouping(std::size_t candidates) : parent_(candidates), added_(candidates, false) {
+    std::iota(parent_.begin(), parent_.end(), std::size_t{0});
+  }
+
+  void Add(std::size_t index, const Candidate& candidate, bool engine, bool churn) {
+    added_[index] = true;
+    const Cause cause = CauseOf(candidate.stack);
+    const auto join = [&](char by, const std::string& what) {
+      const auto [at, first] = by_key_.try_emplace({candidate.history.memory, engine, churn, by, what}, index);
+      if (!first) parent_[Root(index)] = Root(at->second);
+    };
+    join('c', cause.chain);
+    if (!cause.entry.empty()) {
+      join('e', cause.entry);
+    } else if (!cause.script.empty()) {
+      join('s', cause.script);
+    }
+  }
+
+  // In the order of their first members.
+  [[nodiscard]] std::vector<std::vector<std::size_t>> Groups() {
+    std::map<std::size_t, std::size_t> group_of;
+    std::vector<std::vector<std::size_t>> groups;
+    for (std::size_t i = 0; i < parent_.size(); ++i) {
+      if (!added_[i]) continue;
+      const auto [at, first] = group_of.try_emplace(Root(i), groups.size());
+      if (first) groups.emplace_back();
+      groups[at->second].push_back(i);
+    }
+    return groups;
+  }
+
+ private:
+  std::size_t Root(std::size_t index) {
+    while (parent_[index] != index) index = parent_[index] = parent_[parent_[index]];
+    return index;
+  }
+
+  std::vector<std::size_t> parent_;
+  std::vector<bool> added_;
+  std::map<std::tuple<Memory, bool, bool, char, std::string>, std::size_t> by_key_;
+};
+
+// What holds the content of objects allocates small blocks besides; they are owned as it is.
+Owner OwnerOfMost(const std::vector<std::size_t>& members, const std::vector<Owner>& owners,
+                  const std::vector<double>& growth) {
+  double bytes[3] = {0, 0, 0};
+  for (const std::size_t member : members) bytes[static_cast<std::size_t>(owners[member])] += growth[member];
+  return static_cast<Owner>(std::max_element(std::begin(bytes), std::end(bytes)) - std::begin(bytes));
+}
+
 int Rank(const Suspect& suspect) {
   const int owned = suspect.owner == Owner::kNative ? 0 : 1;
   return 2 * static_cast<int>(suspect.evidence.kind) + owned;
@@ -62,27 +119,27 @@ Evidence WeighTogether(const ProcessHistory& process, std::span<const Candidate>
 
 std::vector<Suspect> FindSuspects(const ProcessHistory& process, std::span<const Candidate> candidates,
                                   const Window& window) {
-  // Memory, owner and cause; churn apart. Ordered, so that the result does not depend on a hash.
-  std::map<std::tuple<Memory, Owner, std::string, bool>, std::vector<std::size_t>> causes;
   std::vector<double> growth(candidates.size(), 0);
+  std::vector<Owner> owners(candidates.size(), Owner::kNative);
+  Grouping grouping(candidates.size());
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const Candidate& candidate = candidates[i];
     if (candidate.history.js_heap) continue;
     const std::size_t self[] = {i};
     const Evidence alone = WeighTogether(process, candidates, window, self);
     growth[i] = alone.growth_bytes;
-    causes[{candidate.history.memory, OwnerOf(candidate.stack), CauseKey(candidate.stack), alone.kind == Class::kChurn}]
-        .push_back(i);
+    owners[i] = OwnerOf(candidate.stack);
+    grouping.Add(i, candidate, owners[i] == Owner::kJsEngine, alone.kind == Class::kChurn);
   }
 
   std::vector<Suspect> suspects;
   double total[2] = {0, 0};  // by Memory
-  for (auto& [cause, members] : causes) {
+  for (std::vector<std::size_t> members : grouping.Groups()) {
     std::stable_sort(members.begin(), members.end(),
                      [&](std::size_t a, std::size_t b) { return growth[a] > growth[b]; });
     Suspect suspect;
-    suspect.memory = std::get<0>(cause);
-    suspect.owner = std::get<1>(cause);
+    suspect.memory = candidates[members.front()].history.memory;
+    suspect.owner = OwnerOfMost(members, owners, growth);
     suspect.evidence = WeighTogether(process, candidates, window, members);
     Discount(suspect.evidence);
     if (suspect.owner == Owner::kJsEngine) AttributeToEngine(suspect.evidence);

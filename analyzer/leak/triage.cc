@@ -109,12 +109,17 @@ Growth Triage(const ProcessHistory& process, const Window& window) {
   // The heap's regions: as the runtime named them; else the runtime's own count, of which blocks are counted apart;
   // else what was mapped.
   const std::optional<double> named = Difference(before->js_heap, after->js_heap);
-  const double js_regions = named.has_value() && *named != 0 ? *named
-                            : js_blocks != 0                 ? 0
-                            : js_total.has_value()           ? *js_total
-                                                             : js_mapped;
-  growth.js_heap = js_regions + js_blocks;
+  double js_regions = named.has_value() && *named != 0 ? *named
+                      : js_blocks != 0                 ? 0
+                      : js_total.has_value()           ? *js_total
+                                                       : js_mapped;
   const std::optional<double> anonymous = Difference(before->anonymous, after->anonymous);
+  if (anonymous.has_value() && !(named.has_value() && *named != 0)) {
+    // The runtime counts pages that it has not touched yet.
+    const double room = *anonymous - growth.stacks.value_or(0) - js_blocks - growth.native_requested;
+    js_regions = std::min(js_regions, std::max(room, growth.js_heap_used.value_or(0)));
+  }
+  growth.js_heap = js_regions + js_blocks;
   if (anonymous.has_value()) {
     SplitAnonymous(growth, *anonymous - js_regions - growth.stacks.value_or(0), js_blocks,
                    change(&TimelinePoint::mapped_bytes));

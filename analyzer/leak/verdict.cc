@@ -16,7 +16,8 @@ namespace {
 
 constexpr double kSureEnough = 0.5;     // a leak with less confidence decides nothing
 constexpr double kMegabyte = 1e6;       // less says nothing of a process's resident memory
-constexpr double kShareOfGrowth = 0.3;  // a part that explains less of the growth is not what the growth is about
+constexpr double kJsHeapMatters = 3e5;  // less is what a program's start leaves behind
+constexpr double kShareOfGrowth = 0.1;  // a part that explains less of the growth is not what the growth is about
 
 // The sums that the verdict is decided by, in bytes over the load.
 struct Sums {
@@ -210,14 +211,16 @@ void Decide(Verdict& verdict, const ProcessHistory& process, const Window& windo
   Sums sums = SumUp(suspects, window);
   sums.js_heap = JsHeapRise(process, window, verdict.growth);
   const double blocks = sums.native + sums.js_objects;
-  const double rss = verdict.growth.rss.value_or(0);
+  // Pages of files come and go with the system's memory, and tracing's own are not the program's.
+  const double rss =
+      verdict.growth.rss.value_or(0) - verdict.growth.files.value_or(0) - verdict.growth.tracer.value_or(0);
   // Objects drag native memory along, and a native leak drags along the objects that wrap it: the larger is the cause.
-  const bool js_heap_leads = sums.js_heap > std::max(kMegabyte / 4, 2 * blocks);
+  const bool js_heap_leads = sums.js_heap > std::max(kJsHeapMatters, 2 * blocks);
   if (blocks > 0 && !js_heap_leads) {
     SayNativeLeak(verdict, sums, suspects, candidates);
   } else if (sums.mappings > kMegabyte && sums.mappings > kShareOfGrowth * std::max(rss, sums.js_heap)) {
     SayMappings(verdict, sums, suspects, candidates);
-  } else if (sums.js_heap > kMegabyte && (blocks > 0 || sums.js_heap > kShareOfGrowth * rss)) {
+  } else if (sums.js_heap > kJsHeapMatters && (blocks > 0 || sums.js_heap > kShareOfGrowth * rss)) {
     SayJsHeap(verdict, sums);
   } else if (blocks > 0) {
     SayNativeLeak(verdict, sums, suspects, candidates);
