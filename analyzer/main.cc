@@ -7,8 +7,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", LEAKTRACE_VERSION);
   int exit_status = 0;
-  for (auto* add : {leaktrace::commands::AddRun, leaktrace::commands::AddRecord, leaktrace::commands::AddWait, leaktrace::commands::AddReport,
-                    leaktrace::commands::AddDump, leaktrace::commands::AddHooks, leaktrace::commands::AddCheck, leaktrace::commands::AddDiff,
+  for (auto* add : {leaktrace::commands::AddRun, leaktrace::commands::AddRecord, leaktrace::commands::AddWait,
+                    leaktrace::commands::AddReport, leaktrace::commands::AddDump, leaktrace::commands::AddHooks,
+                    leaktrace::commands::AddBundle, leaktrace::commands::AddCheck, leaktrace::commands::AddDiff,
                     leaktrace::commands::AddExport, leaktrace::commands::AddHelp}) {
     add(app, exit_status);
   }

@@ -210,5 +210,5 @@ struct Footer {
 struct SymbolTable {
   frames @0 :List(Frame);
   struct Frame { frame @0 :UInt32; lines @1 :List(Line); }
-  struct Line { function @0 :Text; module @1 :Text; offset @2 :UInt64; file @3 :Text; line @4 :UInt32; kind @5 :UInt16; inlined @6 :Bool; }
+  struct Line { function @0 :Text; module @1 :Text; offset @2 :UInt64; file @3 :Text; line @4 :UInt32; kind @5 :UInt16; inlined @6 :Bool; evidence @7 :Text; }
 }

@@ -12,6 +12,7 @@ void AddWait(CLI::App& app, int& exit_status);
 void AddReport(CLI::App& app, int& exit_status);
 void AddDump(CLI::App& app, int& exit_status);
 void AddHooks(CLI::App& app, int& exit_status);
+void AddBundle(CLI::App& app, int& exit_status);
 void AddCheck(CLI::App& app, int& exit_status);
 void AddDiff(CLI::App& app, int& exit_status);
 void AddExport(CLI::App& app, int& exit_status);

@@ -235,7 +235,8 @@ void OverviewPass::OnSymbols(format::trace::SymbolTable::Reader table) {
                        .offset = line.getOffset(),
                        .line = line.getLine(),
                        .kind = line.getKind(),
-                       .inlined = line.getInlined()});
+                       .inlined = line.getInlined(),
+                       .evidence = Copy(line.getEvidence())});
     }
   }
 }

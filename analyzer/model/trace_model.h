@@ -190,6 +190,7 @@ struct BundledLine {
   std::uint32_t line = 0;
   std::uint16_t kind = 0;
   bool inlined = false;
+  std::string evidence;  // where a recovered name comes from
 };
 
 struct HookedFunction {

@@ -137,7 +137,8 @@ Json FrameJson(const StackLine& entry) {
           {"line", line.line == 0 ? Json(nullptr) : Json(line.line)},
           {"kind", symbolize::LineKindName(line.kind)},
           {"inlined", line.inlined},
-          {"scheduled_by", entry.scheduled_by}};
+          {"scheduled_by", entry.scheduled_by},
+          {"evidence", OrNull(line.evidence)}};
 }
 
 Json SiteJson(const TraceModel& model, const Names& names, const Site& site, std::size_t depth) {

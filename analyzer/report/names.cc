@@ -44,7 +44,7 @@ Names::Names(const model::TraceModel& model, const NameOptions& options)
                        .line = line.line,
                        .kind = static_cast<symbolize::LineKind>(kind),
                        .inlined = line.inlined,
-                       .evidence = ""});
+                       .evidence = line.evidence});
     }
     symbolizer_.AddBundled(frame, std::move(lines));
   }

@@ -161,6 +161,15 @@ std::string Shorten(std::string_view name, Limits limits) {
   return Shortener(text, limits, 0).Run();
 }
 
+// Of Rust's older scheme: `::h0123456789abcdef` at the end.
+std::string_view WithoutRustHash(std::string_view name) {
+  constexpr std::size_t kHashBytes = 19;
+  if (name.size() <= kHashBytes || name.substr(name.size() - kHashBytes, 3) != "::h") return name;
+  const bool is_hash =
+      name.find_first_not_of("0123456789abcdef", name.size() - kHashBytes + 3) == std::string_view::npos;
+  return is_hash ? name.substr(0, name.size() - kHashBytes) : name;
+}
+
 // Without symbol version and the marks of split parts, which libiberty would print as `[clone .cold]`.
 std::string_view WithoutSuffixes(std::string_view symbol) {
   symbol = symbol.substr(0, symbol.find('@', 1));
@@ -170,26 +179,27 @@ std::string_view WithoutSuffixes(std::string_view symbol) {
   return symbol;
 }
 
-std::string Demangle(std::string_view symbol, int rust_options, int cxx_options) {
+std::string Demangle(std::string_view symbol, int rust_options) {
   symbol = WithoutSuffixes(symbol);
   if (symbol.size() > kMaxSymbol || (symbol.substr(0, 2) != "_Z" && symbol.substr(0, 2) != "_R"))
     return std::string(symbol);
   const std::string mangled(symbol);
   // Rust's older scheme looks like C++'s: what is not Rust is refused here.
   std::unique_ptr<char, Freed> name(rust_demangle(mangled.c_str(), rust_options));
-  if (name == nullptr) name.reset(cplus_demangle_v3(mangled.c_str(), DMGL_PARAMS | DMGL_ANSI | cxx_options));
+  if (name == nullptr) name.reset(cplus_demangle_v3(mangled.c_str(), DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP));
   return name == nullptr ? mangled : std::string(name.get());
 }
 
 }  // namespace
 
-std::string DemangleFull(std::string_view symbol) { return Demangle(symbol, DMGL_VERBOSE, DMGL_NO_OPTS); }
+std::string DemangleFull(std::string_view symbol) { return Demangle(symbol, DMGL_VERBOSE); }
 
-std::string DemangleShort(std::string_view symbol) {
-  return ShortenName(Demangle(symbol, DMGL_NO_OPTS, DMGL_RET_DROP));
+std::string DemangleShort(std::string_view symbol) { return ShortenName(Demangle(symbol, DMGL_NO_OPTS)); }
+
+std::string ShortenName(std::string_view name) {
+  name = WithoutRustHash(name);
+  return Shorten(name, {kMaxParameters, kMaxTemplateArguments});
 }
-
-std::string ShortenName(std::string_view name) { return Shorten(name, {kMaxParameters, kMaxTemplateArguments}); }
 
 std::string BareName(std::string_view name) { return Shorten(name, {0, 0}); }
 

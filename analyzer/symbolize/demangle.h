@@ -12,7 +12,7 @@ namespace leaktrace::symbolize {
 // (`malloc@@GLIBC_2.2.5`) and the marks of parts that a compiler split off (`f.cold`, `f.part.0`) are dropped.
 std::string DemangleFull(std::string_view symbol);
 
-// The name that reports show: ShortenName of the whole name, and without the return type and Rust hash.
+// The name that reports show: ShortenName of the whole name.
 std::string DemangleShort(std::string_view symbol);
 
 // A demangled name without parameter lists longer than 32 characters, template arguments longer than 16, ABI tags and

@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "analyzer/base/cache_directory.h"
+#include "analyzer/symbolize/demangle.h"
 #include "analyzer/symbolize/module_list.h"
 #include "analyzer/symbolize/module_symbols.h"
 
@@ -70,6 +71,8 @@ class Symbolizer::Impl {
     return line;
   }
 
+  bool full_names() const { return options_.full_names; }
+
   ModuleList modules_;
   absl::flat_hash_map<std::uint32_t, std::vector<Line>> known_;  // by frame id: bundled lines, JavaScript
   std::vector<KnownFunction> hooked_;
@@ -111,6 +114,9 @@ Symbolizer::~Symbolizer() = default;
 void Symbolizer::AddModule(Module module) { impl_->modules_.Add(std::move(module)); }
 
 void Symbolizer::AddBundled(std::uint32_t frame_id, std::vector<Line> lines) {
+  for (Line& line : lines) {
+    if (!impl_->full_names() && line.kind == LineKind::kNative) line.function = ShortenName(line.function);
+  }
   impl_->known_[frame_id] = std::move(lines);
 }
 

@@ -75,7 +75,7 @@ class Symbolizer {
 
   // What the trace knows. All before the first Resolve; modules in the order of the trace.
   void AddModule(Module module);
-  // Lines that the trace carries for a frame (chunk kSymbols): preferred to anything found here.
+  // Lines that the trace carries for a frame (chunk kSymbols), with full names: preferred to anything found here.
   void AddBundled(std::uint32_t frame_id, std::vector<Line> lines);
   // The JavaScript function of a frame (chunk kCode).
   void AddJavaScript(std::uint32_t frame_id, std::string function, std::string file, std::uint32_t line);
