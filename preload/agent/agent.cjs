@@ -51,7 +51,7 @@ function gc() {
 
 function sampleHeap() {
   const usage = process.memoryUsage();
-  library.heap(usage.heapUsed, usage.heapTotal, usage.external, usage.arrayBuffers ?? -1, usage.rss);
+  library.heap(usage.heapUsed, usage.heapTotal, usage.external, usage.arrayBuffers === undefined ? -1 : usage.arrayBuffers, usage.rss);
 }
 
 function countObjects() {
@@ -71,7 +71,7 @@ function phase(name) {
 }
 
 function note(text) {
-  library?.mark(kNote, String(text));
+  if (library) library.mark(kNote, String(text));
 }
 
 // Numbers and identifiers in a path are parameters: without this every request would be a route of its own.
@@ -146,4 +146,4 @@ if (library) {
 }
 
 module.exports = { phase, gc, note };
-globalThis.leaktrace = module.exports;
+global.leaktrace = module.exports;  // globalThis came with Node 12
