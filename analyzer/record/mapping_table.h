@@ -13,7 +13,6 @@ struct Mapping {
   std::uint64_t begin = 0, end = 0;
   std::uint32_t protection = 0, flags = 0;  // as passed to mmap
   std::uint64_t file_offset = ~0ull;        // of its first byte, ~0 = anonymous
-  std::uint32_t kind = 0;
 };
 
 class MappingTable {

@@ -167,7 +167,14 @@ void Matcher::EndRecords() {
   }
 }
 
-void Matcher::Finish() { ExpireOverlaps(~std::uint64_t{0}); }
+void Matcher::Finish() {
+  for (Track& track : tracks_) {
+    if (!track.unmapping) continue;
+    events_.SetThread(track.thread);
+    EndUnmap(track);
+  }
+  ExpireOverlaps(~std::uint64_t{0});
+}
 
 void Matcher::ExpireOverlaps(std::uint64_t stamp) {
   overlaps_.Expire(stamp, [this](const Block& block, unsigned allocator) {

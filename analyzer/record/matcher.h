@@ -87,7 +87,10 @@ class Matcher {
     bool reallocating = false, realloc_known = false;
     std::uint64_t realloc_word = 0;
     Block realloc_block;
-    std::vector<Mapping> unmapped;  // what the last munmap took, in case that it fails
+    // What the last munmap took. It becomes an event when the thread goes on without saying that the call failed.
+    bool unmapping = false;
+    std::uint64_t unmap_address = 0, unmap_length = 0;
+    std::vector<Mapping> unmapped;
     std::vector<Mapping> remapped;  // what an mremap moves
     std::uint64_t remap_address = 0, remap_length = 0;
   };
@@ -102,7 +105,10 @@ class Matcher {
       BeginTime(record.stamp());
     if (record.ring >= tracks_.size() || !tracks_[record.ring].started) [[unlikely]]
       BeginThread(record);
-    events_.SetThread(tracks_[record.ring].thread);
+    Track& track = tracks_[record.ring];
+    events_.SetThread(track.thread);
+    if (track.unmapping && record.op() != format::Op::kUnmapCancel) [[unlikely]]
+      EndUnmap(track);
   }
   void BeginTime(std::uint64_t stamp);
   void BeginThread(const StagedRecord& record);
@@ -126,6 +132,7 @@ class Matcher {
 
   void Map(const StagedRecord& record);
   void Unmap(const StagedRecord& record);
+  void EndUnmap(Track& track);
   void CancelUnmap(const StagedRecord& record);
   void BeginRemap(const StagedRecord& record);
   void EndRemap(const StagedRecord& record);

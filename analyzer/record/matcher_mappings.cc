@@ -27,8 +27,7 @@ void Matcher::AddMapping(trace::SideRecord side, absl::Span<const Mapping> repla
                  .end = side.address + side.length,
                  .protection = side.protection,
                  .flags = side.flags,
-                 .file_offset = side.file_offset,
-                 .kind = side.kind});
+                 .file_offset = side.file_offset});
 }
 
 void Matcher::Map(const StagedRecord& record) {
@@ -55,28 +54,30 @@ void Matcher::Map(const StagedRecord& record) {
 
 void Matcher::Unmap(const StagedRecord& record) {
   Track& track = tracks_[record.ring];
-  const std::uint64_t address = BlockWord::Address(record.word1);
-  const std::uint64_t length = std::min(record.word2, (std::uint64_t{1} << 48) - address);
+  track.unmapping = true;
+  track.unmap_address = BlockWord::Address(record.word1);
+  track.unmap_length = std::min(record.word2, (std::uint64_t{1} << 48) - track.unmap_address);
   track.unmapped.clear();
-  mappings_.Cut(address, address + length, track.unmapped);
-  events_.Side(
-      {.operation = Operation::kUnmap, .address = address, .length = length, .parts = PartsOf(track.unmapped)});
+  // At once: another thread may get the range before this one goes on.
+  mappings_.Cut(track.unmap_address, track.unmap_address + track.unmap_length, track.unmapped);
 }
 
-// What was unmapped is there again. The trace has it gone already: so each piece is mapped anew.
+void Matcher::EndUnmap(Track& track) {
+  track.unmapping = false;
+  events_.Side({.operation = Operation::kUnmap,
+                .address = track.unmap_address,
+                .length = track.unmap_length,
+                .parts = PartsOf(track.unmapped)});
+}
+
 void Matcher::CancelUnmap(const StagedRecord& record) {
   Track& track = tracks_[record.ring];
-  for (const Mapping& piece : track.unmapped) {
-    AddMapping({.operation = Operation::kMap,
-                .address = piece.begin,
-                .length = piece.end - piece.begin,
-                .kind = piece.kind,
-                .protection = piece.protection,
-                .flags = piece.flags,
-                .file_offset = piece.file_offset},
-               {});
+  if (!track.unmapping) {
+    ++totals_.ignored_records;
+    return;
   }
-  track.unmapped.clear();
+  track.unmapping = false;
+  for (const Mapping& piece : track.unmapped) mappings_.Add(piece);
 }
 
 void Matcher::BeginRemap(const StagedRecord& record) {

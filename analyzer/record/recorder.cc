@@ -399,6 +399,17 @@ void Recorder::Sleep() {
   asleep.store(0, std::memory_order_relaxed);
 }
 
+// An output path without the process's number is the same for all processes of a tree: those that come while the first
+// one still writes get their number into theirs.
+absl::StatusOr<std::unique_ptr<trace::TraceWriter>> CreateTrace(const SessionFacts& facts) {
+  auto writer = trace::TraceWriter::Create(facts.output_path);
+  if (writer.status().code() != absl::StatusCode::kAlreadyExists) return writer;
+  std::string path = facts.output_path;
+  const std::size_t name = path.rfind('/') + 1, dot = path.rfind('.');
+  path.insert(dot == std::string::npos || dot <= name ? path.size() : dot, absl::StrCat(".", facts.pid));
+  return trace::TraceWriter::Create(path);
+}
+
 }  // namespace
 
 absl::Status Record(int session_descriptor) {
@@ -406,7 +417,7 @@ absl::Status Record(int session_descriptor) {
   if (!session.ok()) return session.status();
   session->header().recorder_pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_release);
   session->SetRecorderState(RecorderState::kAttached);
-  auto writer = trace::TraceWriter::Create(session->facts().output_path);
+  auto writer = CreateTrace(session->facts());
   if (!writer.ok()) {
     session->SetRecorderState(RecorderState::kFailed);
     return writer.status();

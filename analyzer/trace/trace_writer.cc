@@ -16,13 +16,21 @@
 namespace leaktrace::trace {
 
 absl::StatusOr<std::unique_ptr<TraceWriter>> TraceWriter::Create(const std::string& path) {
-  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
   if (descriptor < 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot create the trace ", path));
   }
-  // For as long as the lock is held the trace is being written: readers ask. A file system without locks costs them
-  // that answer only.
-  flock(descriptor, LOCK_EX | LOCK_NB);
+  // For as long as the lock is held the trace is being written: readers ask, and so does the next recorder. A file
+  // system without locks costs them that answer only.
+  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    close(descriptor);
+    return absl::AlreadyExistsError(absl::StrCat(path, " is being written by another recorder"));
+  }
+  if (ftruncate(descriptor, 0) != 0) {
+    const absl::Status status = absl::ErrnoToStatus(errno, absl::StrCat("cannot empty ", path));
+    close(descriptor);
+    return status;
+  }
   return std::make_unique<TraceWriter>(descriptor, path);
 }
 

@@ -17,7 +17,8 @@ namespace leaktrace::trace {
 // Not for use by several threads at once.
 class TraceWriter {
  public:
-  // Creates the file, or empties it. The error names the path and the reason.
+  // Creates the file, or empties it. The error names the path and the reason; AlreadyExists: another writer is at work
+  // on it.
   [[nodiscard]] static absl::StatusOr<std::unique_ptr<TraceWriter>> Create(const std::string& path);
 
   // Writes to a descriptor of its own from now on, at its end. `path` is for messages only.

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "analyzer/read/trace_reader.h"
+#include "analyzer/trace/trace_writer.h"
 #include "tests/record/fake_session.h"
 
 namespace leaktrace::record {
@@ -171,6 +172,18 @@ TEST_F(RecorderTest, TellsTheLibraryWhenThereCanBeNoTrace) {
   EXPECT_FALSE(result.ok());
   EXPECT_THAT(std::string(result.message()), HasSubstr("/nonexistent/folder/x.ltrace"));
   EXPECT_EQ(session.header().recorder_state.load(), RecorderState::kFailed);
+}
+
+TEST_F(RecorderTest, LeavesTheTraceOfAnotherProcessAlone) {
+  const auto first = trace::TraceWriter::Create(path_);
+  ASSERT_TRUE(first.ok());
+  FakeSession session(Options());
+  session.header().target_state.store(TargetState::kStopped);
+  EXPECT_TRUE(Record(session.descriptor()).ok());
+  std::string path = path_;
+  path.insert(path.rfind('.'), absl::StrCat(".", target_.pid()));
+  EXPECT_TRUE(Trace(path).summary.complete);
+  unlink(path.c_str());
 }
 
 TEST_F(RecorderTest, EndsWithAReasonWhenTheDiskIsFull) {
