@@ -44,6 +44,10 @@ std::string FormatCount(std::uint64_t count) {
   return text;
 }
 
+std::string FormatCountOf(std::uint64_t count, std::string_view noun) {
+  return FormatCount(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+}
+
 std::string FormatRate(double rate) {
   if (rate < 0) return absl::StrCat("-", FormatRate(-rate));
   if (rate >= 999.5) return FormatCount(static_cast<std::uint64_t>(std::llround(rate)));

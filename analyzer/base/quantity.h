@@ -14,6 +14,8 @@ namespace leaktrace {
 [[nodiscard]] std::string FormatBytesChange(double bytes);
 // "1,234,567".
 [[nodiscard]] std::string FormatCount(std::uint64_t count);
+// "1 block", "2,000 blocks".
+[[nodiscard]] std::string FormatCountOf(std::uint64_t count, std::string_view noun);
 // "12.0", "0.33", "1,234": at most three significant digits after the leading ones; for blocks per request and the
 // like.
 [[nodiscard]] std::string FormatRate(double rate);

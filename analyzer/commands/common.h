@@ -16,6 +16,7 @@ namespace leaktrace::commands {
 
 inline constexpr int kDone = 0;
 inline constexpr int kAnswerIsLeak = 1;
+inline constexpr int kNotComplete = 1;  // some traces could not be read to their end
 inline constexpr int kUnusable = 2;
 
 // Prints "leaktrace: MESSAGE" on stderr, with a line end, and returns kUnusable.

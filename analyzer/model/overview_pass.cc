@@ -163,7 +163,8 @@ void OverviewPass::OnCode(format::trace::CodeNames::Reader code) {
                                              .tier = function.getTier()};
   }
   for (const auto& frame : code.getFrames()) {
-    model_.js_frames[frame.getFrame()] = {.function = frame.getFunction(), .position = frame.getPosition()};
+    model_.js_frames[frame.getFrame()] = {
+        .function = frame.getFunction(), .position = frame.getPosition(), .line = frame.getLine()};
   }
 }
 

@@ -181,6 +181,7 @@ struct JsFunction {
 struct JsFrame {
   std::uint32_t function = 0;  // JsFunction::id
   std::int32_t position = -1;  // of the call in the source; -1 = unknown
+  std::uint32_t line = 0;      // of the call in the user's file, from 1; 0 = unknown
 };
 
 // A line of a frame as a bundle resolved it; several for inlined calls, innermost first.

@@ -1,15 +1,21 @@
 #include "analyzer/report/names.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
-
-#include "analyzer/report/source_lines.h"
 
 namespace leaktrace::report {
 
 using format::FrameKind;
 using model::FrameId;
 using symbolize::Line;
+
+namespace {
+
+// Where the library stands between a caller and the allocator, or around main, it is no part of the program.
+constexpr std::string_view kOwnLibrary = "libleaktrace.so";
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Names>> Names::Make(const model::TraceModel& model, const NameOptions& options) {
   std::unique_ptr<Names> names(new Names(model, options));
@@ -55,14 +61,11 @@ Names::Names(const model::TraceModel& model, const NameOptions& options)
 }
 
 void Names::AddJavaScript() {
-  SourceLines sources(model_.js_scripts);
   for (const auto& [frame, code] : model_.js_frames) {
     const auto found = model_.js_functions.find(code.function);
     if (found == model_.js_functions.end()) continue;
     const model::JsFunction& function = found->second;
-    std::uint32_t line = 0;
-    if (code.position >= 0) line = sources.Line(function.script, static_cast<std::uint32_t>(code.position));
-    symbolizer_.AddJavaScript(frame, function.name, function.url, line != 0 ? line : function.line);
+    symbolizer_.AddJavaScript(frame, function.name, function.url, code.line != 0 ? code.line : function.line);
   }
 }
 
@@ -77,7 +80,10 @@ void Names::Resolve(absl::Span<const FrameId> stacks) {
     }
   }
   std::vector<std::vector<Line>> lines = symbolizer_.Resolve(frames);
-  for (std::size_t i = 0; i < frames.size() && i < lines.size(); ++i) lines_[frames[i].id] = std::move(lines[i]);
+  for (std::size_t i = 0; i < frames.size() && i < lines.size(); ++i) {
+    std::erase_if(lines[i], [](const Line& line) { return line.module == kOwnLibrary; });
+    lines_[frames[i].id] = std::move(lines[i]);
+  }
 }
 
 absl::Span<const Line> Names::Lines(FrameId frame) const {

@@ -13,6 +13,11 @@
 
 namespace leaktrace::report {
 
+// Code that belongs to no module and has no name: what a runtime generated from JavaScript that could not be named.
+[[nodiscard]] inline bool IsGeneratedCode(const symbolize::Line& line) {
+  return line.function.empty() && line.module.empty();
+}
+
 struct NameOptions {
   symbolize::Options symbols;
   std::vector<std::string> rule_files;  // call-site rules that go before the built-in ones
@@ -34,7 +39,8 @@ class Names {
   // already cost nothing.
   void Resolve(absl::Span<const model::FrameId> stacks);
 
-  // The lines of one frame, innermost inlined function first; empty for frames that are only marks in a stack. Resolved
+  // The lines of one frame, innermost inlined function first; empty for frames that are only marks in a stack,
+  // and for those of the preloaded library. Resolved
   // before.
   [[nodiscard]] absl::Span<const symbolize::Line> Lines(model::FrameId frame) const;
   // How well a frame names a call site: the best role of its lines. Resolved before.

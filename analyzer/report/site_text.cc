@@ -29,11 +29,11 @@ std::string Figures(const Site& site, const SiteTextOptions& options) {
   const auto bytes = [](std::uint64_t value) { return FormatBytes(static_cast<double>(value)); };
   switch (options.sort) {
     case Sort::kAllocations:
-      return absl::StrCat(FormatCount(site.allocations), " allocations");
+      return absl::StrCat(FormatCountOf(site.allocations, "allocation"));
     case Sort::kAllocated:
-      return absl::StrCat(bytes(site.allocated_bytes), " ever, ", FormatCount(site.allocations), " allocations");
+      return absl::StrCat(bytes(site.allocated_bytes), " ever, ", FormatCountOf(site.allocations, "allocation"));
     case Sort::kPeak:
-      return absl::StrCat(bytes(site.peak_bytes), " at the peak, ", FormatCount(site.peak_blocks), " blocks");
+      return absl::StrCat(bytes(site.peak_bytes), " at the peak, ", FormatCountOf(site.peak_blocks, "block"));
     case Sort::kBytes:
     case Sort::kBlocks:
       break;
@@ -42,8 +42,16 @@ std::string Figures(const Site& site, const SiteTextOptions& options) {
   if (options.total != 0) {
     absl::StrAppend(&text, FormatShare(static_cast<double>(site.bytes) / static_cast<double>(options.total)), "  ");
   }
-  absl::StrAppend(&text, FormatCount(site.blocks), site.blocks == 1 ? " block" : " blocks");
+  absl::StrAppend(&text, FormatCountOf(site.blocks, "block"));
   return text;
+}
+
+// To the byte where that helps to recognise a structure.
+std::string EachSize(const Site& site) {
+  constexpr std::uint64_t kExact = 100'000;
+  const std::uint64_t each = site.bytes / site.blocks;
+  if (each * site.blocks == site.bytes && each < kExact) return FormatCount(each) + " B";
+  return "about " + FormatBytes(static_cast<double>(site.bytes) / static_cast<double>(site.blocks));
 }
 
 // Where and when it was allocated, in words.
@@ -54,9 +62,7 @@ std::string Circumstances(const TraceModel& model, const Site& site, const SiteT
   std::string how(entry.empty() ? "allocated" : entry);
   if (!origin.mapping && origin.allocator != format::kAllocatorLibc)
     how += absl::StrCat(" of ", std::string(model.AllocatorName(origin.allocator)));
-  if (!origin.mapping && site.blocks > 1)
-    absl::StrAppend(&how, ", ", FormatBytes(static_cast<double>(site.bytes) / static_cast<double>(site.blocks)),
-                    " each");
+  if (!origin.mapping && site.blocks > 1) absl::StrAppend(&how, ", ", EachSize(site), " each");
   facts.push_back(how);
   const std::string request_phase(model::RequestPhaseName(origin.request_phase));
   if (site.run_phase && model.run_phases.size() > 1) {
@@ -108,8 +114,11 @@ std::string OneLine(const StackLine& entry, bool names_site, const SiteTextOptio
 
 std::string StackText(const Names& names, model::FrameId innermost, const SiteTextOptions& options) {
   const Style style(options.terminal.colour);
-  const std::vector<StackLine> stack = names.Stack(innermost);
+  std::vector<StackLine> stack = names.Stack(innermost);
   const std::size_t site = names.Site(stack);
+  // The C library's way to main says nothing.
+  while (options.depth == 0 && stack.size() > site + 1 && names.Role(stack.back().frame) >= SiteRole::kRuntime)
+    stack.pop_back();
   std::string text;
   const auto note = [&](std::size_t count, std::string_view what) {
     if (count == 0) return;
@@ -117,21 +126,25 @@ std::string StackText(const Names& names, model::FrameId innermost, const SiteTe
             style.Dim(absl::StrCat(options.terminal.unicode ? "… " : "... ", count, " ", std::string(what))) + "\n";
   };
   std::size_t printed = 0;
-  std::size_t skipped = 0;
+  std::size_t generated = 0;
   bool scheduled_by = false;
   const std::size_t limit = options.depth == 0 ? kTellingLines : options.depth;
   for (std::size_t i = 0; i < stack.size(); ++i) {
-    const bool runtime = options.depth == 0 && i != site && names.Role(stack[i].frame) == SiteRole::kRuntime;
+    const Line& line = *stack[i].line;
+    if (options.depth == 0 && i != site) {
+      if (IsGeneratedCode(line)) {
+        ++generated;
+        continue;
+      }
+      const bool plumbing = names.Role(stack[i].frame) == SiteRole::kRuntime && line.kind != symbolize::LineKind::kJs;
+      if (plumbing) continue;
+    }
     const bool room = printed < limit || (i <= site && options.depth == 0);
     if (!room) {
-      note(stack.size() - i + skipped, "more");
-      return text;
+      note(stack.size() - i + std::exchange(generated, 0), "more");
+      break;
     }
-    if (runtime && stack[i].line->kind != symbolize::LineKind::kJs) {
-      ++skipped;
-      continue;
-    }
-    note(std::exchange(skipped, 0), "of the runtime");
+    note(std::exchange(generated, 0), "frames of code that the runtime generated, without names");
     if (stack[i].scheduled_by && !scheduled_by) {
       text += std::string(kStackIndent, ' ') + style.Dim("queued by:") + "\n";
       scheduled_by = true;
@@ -139,7 +152,7 @@ std::string StackText(const Names& names, model::FrameId innermost, const SiteTe
     text += OneLine(stack[i], i == site, options, style);
     ++printed;
   }
-  note(skipped, "of the runtime");
+  note(generated, "frames of code that the runtime generated, without names");
   if (stack.empty()) text += std::string(kStackIndent, ' ') + style.Dim("no stack was recorded") + "\n";
   return text;
 }

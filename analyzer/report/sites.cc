@@ -85,8 +85,9 @@ class SiteKeys {
     bool javascript = false;
     for (const Line& line : lines) {
       javascript |= line.kind == LineKind::kJs;
-      const bool named = !line.function.empty();
-      // A line's own file tells functions of the same name apart; an unnamed line is its address.
+      // An unnamed line of a module is its address. Addresses of generated code say nothing: the same function has
+      // others after each compilation.
+      const bool named = !line.function.empty() || IsGeneratedCode(line);
       frame = absl::HashOf(frame, line.function, line.module, line.kind == LineKind::kJs ? line.file : "",
                            named ? 0 : line.offset);
     }

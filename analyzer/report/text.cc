@@ -68,9 +68,9 @@ class TextReport {
       : model_(model), names_(names), judgement_(judgement), options_(options), style_(options.terminal.colour) {}
 
   std::string Make() {
+    Warnings();
     text_ += VerdictText(model_, names_, judgement_, options_.terminal,
                          options_.top == 0 ? 0 : std::min(options_.top, kSuspects));
-    Warnings();
     Header();
     Memory();
     Phases();
@@ -105,8 +105,8 @@ class TextReport {
                                       allocator.state.empty() ? "" : ": ", Printable(allocator.state)));
     }
     if (integrity.damaged_chunks != 0) {
-      warnings.push_back(absl::StrCat("The trace is damaged in ", FormatCount(integrity.damaged_chunks), " places; ",
-                                      FormatCount(integrity.lost_events), " events are lost, the rest was read"));
+      warnings.push_back(absl::StrCat("The trace is damaged in ", FormatCountOf(integrity.damaged_chunks, "place"),
+                                      "; ", FormatCountOf(integrity.lost_events, "event"), " lost, the rest was read"));
     }
     if (!model_.end.stop_reason.empty()) {
       warnings.push_back(absl::StrCat("Recording stopped before the program did: ", Printable(model_.end.stop_reason)));
@@ -134,9 +134,9 @@ class TextReport {
     facts.push_back(DescribeEnd(model_));
     Paragraph(absl::StrJoin(facts, Dot()));
     facts.clear();
-    if (model_.saw_server) facts.push_back(FormatCount(model_.requests) + " requests");
-    facts.push_back(FormatCount(model_.thread_count) + (model_.thread_count == 1 ? " thread" : " threads"));
-    facts.push_back(FormatCount(model_.events) + " events");
+    if (model_.saw_server) facts.push_back(FormatCountOf(model_.requests, "request"));
+    facts.push_back(FormatCountOf(model_.thread_count, "thread"));
+    facts.push_back(FormatCountOf(model_.events, "event"));
     facts.push_back("trace of " + FormatBytes(static_cast<double>(model_.trace_bytes)));
     Paragraph(absl::StrJoin(facts, Dot()));
     Line();
@@ -153,8 +153,8 @@ class TextReport {
     if (model_.peak.live_blocks != 0) {
       std::string when =
           absl::StrCat("Peak of live native blocks: ", FormatBytes(static_cast<double>(model_.peak.live_bytes)), " in ",
-                       FormatCount(model_.peak.live_blocks), " blocks after ", FormatDuration(model_.peak.time));
-      if (model_.saw_server) absl::StrAppend(&when, " and ", FormatCount(model_.peak.requests), " requests");
+                       FormatCountOf(model_.peak.live_blocks, "block"), " after ", FormatDuration(model_.peak.time));
+      if (model_.saw_server) absl::StrAppend(&when, " and ", FormatCountOf(model_.peak.requests, "request"));
       absl::StrAppend(&when, "; ", FormatBytes(static_cast<double>(model_.live_bytes)), " at the end.");
       Paragraph(when);
     }
@@ -195,9 +195,9 @@ class TextReport {
     if (mappings && sites.empty()) return;
     const SiteSum sum = SumSites(sites);
     std::string title = mappings ? "Mappings live at the end: " : "Native memory live at the end: ";
-    absl::StrAppend(&title, FormatBytes(static_cast<double>(sum.bytes)), " in ", FormatCount(sum.blocks),
-                    mappings ? " mappings, " : " blocks, ", FormatCount(sites.size()),
-                    sites.size() == 1 ? " call site" : " call sites");
+    absl::StrAppend(&title, FormatBytes(static_cast<double>(sum.bytes)), " in ",
+                    FormatCountOf(sum.blocks, mappings ? "mapping" : "block"), ", ",
+                    FormatCountOf(sites.size(), "call site"));
     if (!site_options.filters.empty()) {
       const std::uint64_t all = mappings ? model_.mapped_bytes : model_.live_bytes;
       absl::StrAppend(&title, " (filtered; all: ", FormatBytes(static_cast<double>(all)), ")");
@@ -217,7 +217,7 @@ class TextReport {
       const SiteSum rest = SumSites(absl::MakeConstSpan(sites).subspan(count));
       Line(style_.Dim(
           absl::StrCat("  ", FormatCount(sites.size() - count), " more: ", FormatBytes(static_cast<double>(rest.bytes)),
-                       " in ", FormatCount(rest.blocks), mappings ? " mappings" : " blocks", " (--top 0 shows all)")));
+                       " in ", FormatCountOf(rest.blocks, mappings ? "mapping" : "block"), " (--top 0 shows all)")));
     }
     Line();
   }

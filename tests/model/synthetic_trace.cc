@@ -243,6 +243,11 @@ void SyntheticTrace::Counters(const std::vector<Allocator>& allocators, std::uin
   });
 }
 
+void SyntheticTrace::Abandon() {
+  Flush();
+  writer_.reset();
+}
+
 void SyntheticTrace::Finish(std::uint16_t end_kind, std::int32_t status) {
   Flush();
   Append<format::trace::Footer>(ChunkKind::kFooter, [&](format::trace::Footer::Builder footer) {

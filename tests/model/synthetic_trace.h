@@ -61,6 +61,8 @@ class SyntheticTrace {
     std::uint64_t allocations = 0, frees = 0, unknown_frees = 0, overlaps = 0;
   };
   void Counters(const std::vector<Allocator>& allocators, std::uint64_t dropped = 0, std::uint64_t truncated = 0);
+  // Ends without a footer, as when the recorder is killed.
+  void Abandon();
   // Writes the footer: `end_kind` as in the schema.
   void Finish(std::uint16_t end_kind = 1, std::int32_t status = 0);
 
