@@ -99,6 +99,8 @@ std::string Identity(const symbolize::Line& line) {
 
 Owner OwnerOf(std::span<const StackLine> stack) {
   for (const StackLine& at : stack.first(InnermostJavaScript(stack))) {
+    // Handles hold objects; native code makes them, and has to release them.
+    if (at.line->function.starts_with("v8::internal::GlobalHandles::")) return Owner::kNative;
     if (HasPrefix(at.line->function, kJsObjectFunctions)) return Owner::kJsObject;
     if (HasPrefix(at.line->function, kJsEngineFunctions)) return Owner::kJsEngine;
   }

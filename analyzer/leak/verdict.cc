@@ -173,8 +173,11 @@ void SayMappings(Verdict& verdict, const Sums& sums, const std::vector<Suspect>&
 void SayAllocator(Verdict& verdict, const ProcessHistory& process) {
   verdict.kind = Kind::kAllocatorRetention;
   verdict.bytes_per_unit = *verdict.growth.allocator / verdict.units;
-  verdict.summary = absl::StrCat("No leak: of the ", FormatBytes(*verdict.growth.rss), " by which the process grew, ",
-                                 FormatBytes(*verdict.growth.allocator), " were freed and are kept by the allocator.");
+  const double rss = *verdict.growth.rss, kept = *verdict.growth.allocator;
+  verdict.summary = kept < rss ? absl::StrCat("No leak: of the ", FormatBytes(rss), " by which the process grew, ",
+                                              FormatBytes(kept), " were freed and are kept by the allocator.")
+                               : absl::StrCat("No leak: the process grew by ", FormatBytes(rss),
+                                              ", but what it allocated was freed and is kept by the allocator.");
   if (process.runtime == "bun") {
     verdict.next = {
         "Let it run on: memory that the allocator keeps is used again, so the growth stops. MIMALLOC_PURGE_DELAY=0 "

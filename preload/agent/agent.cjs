@@ -23,7 +23,7 @@ function openLibrary() {
 
 function isMainThread() {
   try {
-    return require('node:worker_threads').isMainThread;
+    return require('worker_threads').isMainThread;
   } catch {
     return true;
   }
@@ -38,10 +38,10 @@ function gc() {
     Bun.gc(true);
   } else {
     if (!collect) {
-      collect = globalThis.gc;
+      collect = global.gc;
       if (!collect) {
-        require('node:v8').setFlagsFromString('--expose-gc');
-        collect = require('node:vm').runInNewContext('gc');
+        require('v8').setFlagsFromString('--expose-gc');
+        collect = require('vm').runInNewContext('gc');
       }
     }
     collect();
@@ -104,7 +104,7 @@ function followExpress(prototype) {
 function followServers() {
   const onRequest = (request) => setRoute(routeOfUrl(request.method, request.url));
   if (isBun) {
-    const http = require('node:http');
+    const http = require('http');
     followExpress(http.IncomingMessage.prototype);
     const emit = http.Server.prototype.emit;
     http.Server.prototype.emit = function (event, request, ...rest) {
@@ -120,7 +120,7 @@ function followServers() {
       return serve.call(this, options && typeof options.fetch === 'function' ? { ...options, fetch: follow(options.fetch) } : options);
     };
   } else {
-    const { subscribe } = require('node:diagnostics_channel');
+    const { subscribe } = require('diagnostics_channel');
     let followed = false;
     subscribe('http.server.request.start', ({ request }) => {
       if (!followed) {
