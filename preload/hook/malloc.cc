@@ -70,12 +70,12 @@ LEAKTRACE_HOT bool IsEarly() {
   return process.session.load(std::memory_order_relaxed) == kUndecided && thread_state.guard == Guard::kOutside;
 }
 
-LEAKTRACE_COLD void* Unrecorded(void* block, std::size_t bytes, EntryPoint entry) {
+LEAKTRACE_HOT void* Unrecorded(void* block, std::size_t bytes, EntryPoint entry) {
   if (IsEarly() && !IsBootstrapBlock(block)) NoteEarlyAllocation(block, bytes, entry);
   return block;
 }
 
-LEAKTRACE_COLD void UnrecordedRelease(void* block) {
+LEAKTRACE_HOT void UnrecordedRelease(void* block) {
   if (IsEarly()) NoteEarlyRelease(block);
 }
 

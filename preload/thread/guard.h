@@ -29,10 +29,13 @@ class HookGuard {
  public:
   LEAKTRACE_HOT HookGuard() {
     ThreadState& own = thread_state;
-    if (own.session == process.session.load(std::memory_order_relaxed) && own.guard == Guard::kOutside) [[likely]] {
+    const std::uint32_t session = process.session.load(std::memory_order_relaxed);
+    if (own.session == session && own.guard == Guard::kOutside) [[likely]] {
       thread_ = &own;
     } else {
-      thread_ = EnterSlowly(storage_);
+      // A process that is not traced, and hooks within hooks, are done with this comparison.
+      const bool quiet = session == kNotRecording || own.guard == Guard::kInOriginal;
+      thread_ = quiet ? nullptr : EnterSlowly(storage_);
       if (thread_ == nullptr) return;
     }
     thread_->guard = Guard::kInOriginal;

@@ -1,4 +1,5 @@
-// Every hook: what its victim leaks is in the report with its bytes, its blocks and its call site, and nothing else is wrong.
+// Every hook: what its victim leaks is in the report with its bytes, its blocks and its call site, and nothing else is
+// wrong.
 #include <gtest/gtest.h>
 
 #include "tests/e2e/trace_run.h"

@@ -142,16 +142,14 @@ TEST_P(Exits, AreNoticedAndWhatFollowsIsRecorded) {
   EXPECT_EQ(trace.report["end"]["kind"], "exit");
   EXPECT_EQ(trace.report["end"]["status"], exit.status);
 }
-INSTANTIATE_TEST_SUITE_P(Moments, Exits,
-                         testing::Values(ExitCase{"return", 21, "LeakAtExit", 3401},
-                                         ExitCase{"return", 21, "LeakInDestructor", 3402},
-                                         ExitCase{"exit", 22, "LeakAtExit", 3401},
-                                         ExitCase{"exit", 22, "LeakInDestructor", 3402},
-                                         ExitCase{"quick-exit", 23, "LeakAtExit", 3401},
-                                         ExitCase{"exit-now", 24, "LeakAfterChild", 3301},
-                                         ExitCase{"exit-c99", 25, "LeakAfterChild", 3301},
-                                         ExitCase{"exit-group", 26, "LeakAfterChild", 3301},
-                                         ExitCase{"thread-exit", 27, "LeakAfterChild", 3301}));
+INSTANTIATE_TEST_SUITE_P(
+    Moments, Exits,
+    testing::Values(ExitCase{"return", 21, "LeakAtExit", 3401}, ExitCase{"return", 21, "LeakInDestructor", 3402},
+                    ExitCase{"exit", 22, "LeakAtExit", 3401}, ExitCase{"exit", 22, "LeakInDestructor", 3402},
+                    ExitCase{"quick-exit", 23, "LeakAtExit", 3401}, ExitCase{"exit-now", 24, "LeakAfterChild", 3301},
+                    ExitCase{"exit-c99", 25, "LeakAfterChild", 3301},
+                    ExitCase{"exit-group", 26, "LeakAfterChild", 3301},
+                    ExitCase{"thread-exit", 27, "LeakAfterChild", 3301}));
 
 TEST(Moments, Abort) {
   const TraceRun run = RunMoment("abort");

@@ -2,10 +2,11 @@
 // line of text to the session's output path. It decodes by format/ring.h alone.
 //
 // A line: SLOT STAMP OP WORD... and for variable records SLOT STAMP OP then the text or bytes in hexadecimal. The last
-// line is "end TARGET_STATE STOP_REASON END_KIND END_STATUS". RING_RECORDER=die: it exits once it was ready; stall: it
-// stops reading then.
+// line is "end TARGET_STATE STOP_REASON END_KIND END_STATUS". The file is locked as long as the recorder runs.
+// RING_RECORDER=die: it exits once it was ready; stall: it stops reading then.
 #include <linux/futex.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -96,7 +97,7 @@ int Record(int descriptor) {
   auto* const header = static_cast<SessionHeader*>(memory);
   if (header->magic != format::kSessionMagic || header->header_bytes != sizeof(SessionHeader)) return 2;
   FILE* out = std::fopen(header->output_path, "w");
-  if (out == nullptr) return 2;
+  if (out == nullptr || flock(fileno(out), LOCK_EX) != 0) return 2;
   const int target = static_cast<int>(syscall(SYS_pidfd_open, header->pid, 0));
   header->recorder_pid.store(static_cast<std::uint32_t>(getpid()));
   header->recorder_state.store(format::RecorderState::kAttached);
