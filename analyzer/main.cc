@@ -18,8 +18,8 @@ int main(int argc, char** argv) {
       "  leaktrace report leaktrace.node.4242.ltrace        says what is live, and where it was allocated\n"
       "`leaktrace help COMMAND` explains a command, `leaktrace help environment` the library's options.");
   int exit_status = 0;
-  for (auto* add :
-       {AddRun, AddRecord, AddWait, AddReport, AddDump, AddHooks, AddBundle, AddCheck, AddDiff, AddExport, AddHelp}) {
+  for (auto* add : {AddRun, AddRecord, AddWait, AddReport, AddDump, AddHooks, AddBundle, AddCheck, AddDiff, AddExport,
+                    AddMark, AddHelp}) {
     add(app, exit_status);
   }
   std::vector<std::string> arguments(argv + 1, argv + argc);

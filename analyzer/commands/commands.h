@@ -19,6 +19,7 @@ void AddBundle(CLI::App& app, int& exit_status);
 void AddCheck(CLI::App& app, int& exit_status);
 void AddDiff(CLI::App& app, int& exit_status);
 void AddExport(CLI::App& app, int& exit_status);
+void AddMark(CLI::App& app, int& exit_status);
 void AddHelp(CLI::App& app, int& exit_status);
 
 // CLI11 hands what follows a `--` to the application instead of the subcommand. Takes the one out that parts `run` and

@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "analyzer/base/cache_directory.h"
+#include "analyzer/base/control_socket.h"
 #include "analyzer/record/allocator_names.h"
 #include "analyzer/record/clock.h"
 #include "analyzer/record/header_chunk.h"
@@ -66,6 +68,8 @@ class Recorder {
   void ApplyProcess(const StagedRecord& record);
   void ApplyJsHeap(const StagedRecord& record);
   void BecomeReady();
+  void AnswerRequests();
+  void NoteMark(MarkEntry mark);
   void WritePeriodically();
   void WriteSample();
   void WriteCounters();
@@ -82,6 +86,8 @@ class Recorder {
   TargetTables tables_;
   MemorySampler sampler_;
   std::optional<TargetWatch> watch_;
+  std::optional<ControlSocket> control_;
+  std::string marks_;  // what `list` answers
   bool ready_ = false;
   std::optional<std::uint32_t> executing_ring_;  // whose thread said that it is about to call exec
   std::uint64_t executing_check_ = 0;
@@ -92,6 +98,9 @@ class Recorder {
 absl::Status Recorder::Run() {
   if (auto watch = TargetWatch::Begin(static_cast<pid_t>(session_.facts().pid)); watch.ok())
     watch_.emplace(*std::move(watch));
+  // Without it the trace is recorded all the same; `leaktrace mark` says that nobody listens.
+  if (auto control = ControlSocket::Open(static_cast<pid_t>(session_.facts().pid)); control.ok())
+    control_.emplace(*std::move(control));
   tables_.PrepareExecutable();
   {
     capnp::MallocMessageBuilder message;
@@ -107,6 +116,7 @@ absl::Status Recorder::Run() {
     const std::uint64_t watermark = clock_.Read();
     Pass(ended || executed ? ~std::uint64_t{0} : watermark);
     session_.header().progress.fetch_add(1, std::memory_order_relaxed);
+    AnswerRequests();
     // The first sample before the target goes on.
     WritePeriodically();
     if (!ready_) BecomeReady();
@@ -196,11 +206,10 @@ void Recorder::ApplyMark(const StagedRecord& record) {
   if (variable_.size() < sizeof(mark)) return;
   std::memcpy(&mark, variable_.data(), sizeof(mark));
   const std::size_t bytes = std::min<std::size_t>(mark.text_bytes, variable_.size() - sizeof(mark));
-  encoder_.AddMark({.time = clock_.Nanoseconds(record.stamp()),
-                    .kind = static_cast<std::uint16_t>(mark.kind),
-                    .source = kMarkByAgent,
-                    .text = std::string(reinterpret_cast<const char*>(variable_.data()) + sizeof(mark), bytes)});
-  next_sample_ = 0;  // what grew in a phase is told from the samples at its begin and end
+  NoteMark({.time = clock_.Nanoseconds(record.stamp()),
+            .kind = static_cast<std::uint16_t>(mark.kind),
+            .source = kMarkByAgent,
+            .text = std::string(reinterpret_cast<const char*>(variable_.data()) + sizeof(mark), bytes)});
 }
 
 void Recorder::ApplyProcess(const StagedRecord& record) {
@@ -248,6 +257,30 @@ void Recorder::BecomeReady() {
   if (session_.header().modules_ready.load(std::memory_order_relaxed) < announced) return;
   ready_ = true;
   session_.SetRecorderState(RecorderState::kReady);
+}
+
+void Recorder::AnswerRequests() {
+  if (!control_.has_value()) return;
+  while (const auto request = control_->Poll()) {
+    constexpr std::string_view kMark = "mark ";
+    if (request->line == "list") {
+      control_->Answer(*request, marks_.empty() ? "no marks yet\n" : marks_);
+    } else if (request->line.rfind(kMark, 0) == 0 && request->line.size() > kMark.size()) {
+      NoteMark({.time = clock_.now(),
+                .kind = static_cast<std::uint16_t>(format::MarkKind::kPhase),
+                .source = kMarkByCommand,
+                .text = request->line.substr(kMark.size())});
+      control_->Answer(*request, "ok\n");
+    } else {
+      control_->Answer(*request, "not understood\n");
+    }
+  }
+}
+
+void Recorder::NoteMark(MarkEntry mark) {
+  absl::StrAppendFormat(&marks_, "%.3f %s\n", static_cast<double>(mark.time) / 1e9, mark.text);
+  encoder_.AddMark(std::move(mark));
+  next_sample_ = 0;  // what grew in a phase is told from the samples at its begin and end
 }
 
 void Recorder::WritePeriodically() {

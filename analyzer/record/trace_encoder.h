@@ -40,7 +40,7 @@ struct ThreadEntry {
 };
 
 // Who set a mark.
-inline constexpr std::uint16_t kMarkByRecorder = 0, kMarkByAgent = 1;
+inline constexpr std::uint16_t kMarkByRecorder = 0, kMarkByAgent = 1, kMarkByCommand = 2;
 // A mark that the library sends as a process event has this kind plus its ProcessEvent.
 inline constexpr std::uint16_t kProcessMarkBase = 15;
 
