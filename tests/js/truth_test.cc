@@ -172,15 +172,18 @@ TEST_P(JsTruth, ExactModeIsIdenticalToErrorStack) {
   EXPECT_EQ(score.seen, score.samples);
   EXPECT_EQ(score.identical, score.samples) << score.first_difference;
   EXPECT_EQ(score.right_file, score.frames);
-  if (std::string(GetParam().runtime) == "node") EXPECT_GE(score.right_line, score.frames * 0.999);
+  if (std::string(GetParam().runtime) == "node") {
+    EXPECT_GE(score.right_line, score.frames * 0.999);
+  }
 }
 
 TEST_P(JsTruth, NamesModeHasNoWrongName) {
   const Score score = Compare(GetParam().runtime, GetParam().version, "names");
   EXPECT_EQ(score.seen, score.samples);
   EXPECT_EQ(score.no_wrong_name, score.samples) << score.first_difference;
-  if (std::string(GetParam().runtime) == "node")
+  if (std::string(GetParam().runtime) == "node") {
     EXPECT_GE(score.identical, score.samples * 0.98) << score.first_difference;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Node, JsTruth,
