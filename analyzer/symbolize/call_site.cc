@@ -115,7 +115,9 @@ const CallSiteRules::Rule* CallSiteRules::Match(const Line& line) const {
 
 SiteRole CallSiteRules::RoleOf(const Line& line) const {
   if (const Rule* rule = Match(line)) return rule->role;
-  return line.function.empty() ? SiteRole::kUnnamed : SiteRole::kSite;
+  const bool named = !line.function.empty() || line.kind == LineKind::kJs;
+  // Of `[in bio_mem.cc]` only the source file is known.
+  return named && line.function.compare(0, 4, "[in ") != 0 ? SiteRole::kSite : SiteRole::kUnnamed;
 }
 
 std::size_t CallSiteRules::Site(absl::Span<const Line* const> stack) const {

@@ -33,6 +33,7 @@ std::string_view LineKindName(LineKind kind) {
 
 std::string DisplayName(const Line& line) {
   if (!line.function.empty()) return line.kind == LineKind::kRecovered ? line.function + " [recovered]" : line.function;
+  if (line.kind == LineKind::kJs) return "(anonymous)";
   if (line.module.empty()) return absl::StrCat("0x", absl::Hex(line.offset));
   return absl::StrCat(line.module, "+0x", absl::Hex(line.offset));
 }

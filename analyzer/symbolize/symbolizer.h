@@ -39,7 +39,7 @@ struct Line {
   std::string evidence;  // where a recovered name comes from, for a person; "" otherwise
 };
 
-// What to print for a line: `function`, or `module+0x1a2b3c`, with ` [recovered]` after names that were recovered.
+// What to print for a line: `function`, or `module+0x1a2b3c`, `(anonymous)` for a function of JavaScript without a name; with ` [recovered]` after names that were recovered.
 std::string DisplayName(const Line& line);
 
 // A module as the trace lists it, in the order of the file.

@@ -83,6 +83,18 @@ TEST(CallSiteRules, RuntimeOnlyWhereNothingIsBetter) {
   EXPECT_EQ(rules.Site({}), 0u);
 }
 
+TEST(CallSiteRules, SourceFileAloneIsNoName) {
+  const CallSiteRules rules;
+  EXPECT_EQ(rules.RoleOf(Native("[in bio_mem.cc]", "bun")), SiteRole::kUnnamed);
+  EXPECT_EQ(SiteOf(rules, {Native("mi_malloc", "bun"), Native("[in bio_mem.cc]", "bun"), Native("get X509Certificate.raw", "bun")}),
+            "get X509Certificate.raw");
+}
+
+TEST(CallSiteRules, AnonymousFunctionsOfJavaScriptAreSites) {
+  const CallSiteRules rules;
+  EXPECT_EQ(SiteOf(rules, {Native("malloc", "libc.so.6"), Native("", "node"), JavaScript("", "/app/a.js")}), "(anonymous)");
+}
+
 TEST(CallSiteRules, OwnRulesComeFirst) {
   CallSiteRules rules;
   ASSERT_TRUE(rules.Add("# ours\n\nsite function v8::internal::wasm::*\nallocator file */pool.js\n", "mine").ok());
