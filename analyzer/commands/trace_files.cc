@@ -61,6 +61,8 @@ std::vector<std::string> MatchingFiles(const std::string& pattern) {
 }
 
 absl::StatusOr<TraceFacts> ReadFacts(const std::string& path) {
+  // Asked before it is read: a recorder that ends while it is read may leave a footer that was not seen.
+  const bool written = WaitUntilWritten(path, std::chrono::milliseconds(0));
   model::TraceModel model;
   model::OverviewPass pass(model);
   const absl::StatusOr<read::ReadSummary> summary = read::ReadTrace(path, pass, {.events = false, .progress = nullptr});
@@ -73,7 +75,7 @@ absl::StatusOr<TraceFacts> ReadFacts(const std::string& path) {
                    .stop_reason = model.end.stop_reason,
                    .events = model.events,
                    .bytes = summary->bytes};
-  if (summary->being_written) facts.state = TraceState::kBeingWritten;
+  if (!written) facts.state = TraceState::kBeingWritten;
   if (model.complete) facts.state = TraceState::kComplete;
   if (!model.memory.empty()) {
     facts.live_bytes = model.memory.back().live_bytes;

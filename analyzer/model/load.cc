@@ -10,10 +10,17 @@ namespace leaktrace::model {
 
 absl::StatusOr<TraceModel> LoadTrace(const std::string& path, const LoadOptions& options) {
   TraceModel model;
-  model.path = path;
-  OverviewPass overview(model);
-  if (auto summary = read::ReadTrace(path, overview, {.events = false, .progress = nullptr}); !summary.ok())
-    return summary.status();
+  bool being_written = false;
+  // Twice, if the recorder ended between the last chunk that was read and the question whether it is still at work.
+  for (int attempt = 0; attempt < 2 && !model.complete && !being_written; ++attempt) {
+    model = TraceModel{};
+    model.path = path;
+    OverviewPass overview(model);
+    const absl::StatusOr<read::ReadSummary> summary =
+        read::ReadTrace(path, overview, {.events = false, .progress = nullptr});
+    if (!summary.ok()) return summary.status();
+    being_written = summary->being_written;
+  }
 
   EventPass events(model);
   absl::StatusOr<read::ReadSummary> summary =
@@ -23,7 +30,7 @@ absl::StatusOr<TraceModel> LoadTrace(const std::string& path, const LoadOptions&
 
   model.trace_bytes = summary->bytes;
   model.thread_count = std::max<std::uint64_t>(model.thread_count, model.threads.size());
-  if (!model.complete) model.end.kind = summary->being_written ? End::Kind::kRunning : End::Kind::kLost;
+  if (!model.complete) model.end.kind = being_written ? End::Kind::kRunning : End::Kind::kLost;
   Integrity& integrity = model.integrity;
   integrity.damaged_chunks = summary->damaged;
   integrity.unknown_chunks = summary->unknown_chunks;
