@@ -29,8 +29,8 @@ struct Function {
 
 struct Script {
   std::string url;
-  // The text as the engine has it (Bun transpiles): one byte a character (Latin-1), or two (UTF-16, little-endian) where it is wide.
-  // Complete when source.size() == source_bytes.
+  // The text as the engine has it (Bun transpiles): one byte a character (Latin-1), or two (UTF-16, little-endian)
+  // where it is wide. Complete when source.size() == source_bytes.
   std::string source;
   std::uint32_t source_bytes = 0;
   bool wide = false;

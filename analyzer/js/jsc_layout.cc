@@ -240,14 +240,14 @@ absl::Status FindExtents(Calibration& calibration, const std::string& source) {
   return absl::OkStatus();
 }
 
-absl::Status FindInterpreter(Calibration& calibration, const std::string& executable) {
+absl::Status FindInterpreter(Calibration& calibration) {
   // The pc of a frame is the return address in the frame that it called.
   std::vector<std::uint64_t> known;
   for (std::size_t i = 1; i < calibration.frames.size(); ++i) {
     const std::uint64_t inner = calibration.frames[i - 1].frame_pointer;
     if (calibration.At(inner) == calibration.frames[i].frame_pointer) known.push_back(calibration.At(inner + 8));
   }
-  const auto image = calibration.process.FindExecutableCode(executable, known.empty() ? 0 : known.front());
+  const auto image = calibration.process.FindExecutableCode(known.empty() ? 0 : known.front());
   if (!image.ok()) return image.status();
   for (std::uint64_t& address : known) address -= image->load_bias;
   const auto range = FindInterpreterRange(image->code, image->address, known);
@@ -284,7 +284,7 @@ absl::StatusOr<JscLayoutFacts> CalibrateJscLayout(const std::string& executable,
   const auto source = FindSource(calibration, path);
   if (!source.ok()) return source.status();
   if (absl::Status status = FindExtents(calibration, *source); !status.ok()) return status;
-  if (absl::Status status = FindInterpreter(calibration, executable); !status.ok()) return status;
+  if (absl::Status status = FindInterpreter(calibration); !status.ok()) return status;
   return calibration.facts;
 }
 

@@ -27,7 +27,7 @@ struct JscLayoutFacts {
 // the memory), each with what was missing. A layout is returned only if it names every function of the script, with its
 // file and its place in the source.
 absl::StatusOr<JscLayoutFacts> CalibrateJscLayout(const std::string& executable,
-                                                  absl::Duration timeout = absl::Seconds(5));
+                                                  absl::Duration timeout = absl::Seconds(8));
 
 // The same, from the cache (`cache_directory`/jsc-<build_id>.json) when it holds a layout of this build; a new result
 // is stored there. `build_id` is hexadecimal. A damaged or older cache file is replaced.

@@ -11,8 +11,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -133,8 +135,10 @@ absl::StatusOr<StoppedProcess::Stack> StoppedProcess::ReadStack() const {
   return absl::UnavailableError(absl::StrCat(process, "/maps: no readable stack at 0x", absl::Hex(pointer)));
 }
 
-absl::StatusOr<StoppedProcess::Code> StoppedProcess::FindExecutableCode(const std::string& executable,
-                                                                        std::uint64_t inside) const {
+absl::StatusOr<StoppedProcess::Code> StoppedProcess::FindExecutableCode(std::uint64_t inside) const {
+  // As the kernel names it: the path that it was started by may be a link, or lead through /proc.
+  std::error_code error;
+  const std::string executable = std::filesystem::read_symlink(absl::StrCat("/proc/", pid_, "/exe"), error);
   std::uint64_t first = 0;
   for (const Mapping& mapping : ReadMappings(pid_)) {
     if (mapping.path != executable) continue;

@@ -38,13 +38,13 @@ class StoppedProcess {
   };
   absl::StatusOr<Stack> ReadStack() const;
 
-  // The mapped code of `executable` around the address `inside`. `address` is where it lies in the ELF file's
+  // The mapped code of the executable around the address `inside`. `address` is where it lies in the ELF file's
   // addresses: what is mapped at a is at a - load_bias there.
   struct Code {
     std::uint64_t address, load_bias;
     std::vector<unsigned char> code;
   };
-  absl::StatusOr<Code> FindExecutableCode(const std::string& executable, std::uint64_t inside) const;
+  absl::StatusOr<Code> FindExecutableCode(std::uint64_t inside) const;
 
  private:
   explicit StoppedProcess(pid_t pid) : pid_(pid) {}
