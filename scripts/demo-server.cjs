@@ -18,5 +18,7 @@ const server = http.createServer((request, response) => {
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify(body));
 });
+// On a machine that is busy a connection may rest for longer than Node's five seconds before its next request.
+server.keepAliveTimeout = 120_000;
 server.listen(0, '127.0.0.1', () => console.log(server.address().port));
 process.on('SIGTERM', () => { server.closeAllConnections(); server.close(); });

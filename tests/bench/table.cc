@@ -21,13 +21,13 @@ bool ReachesGoal(const Result& result) {
 }
 
 std::string Table(const std::vector<Result>& results) {
-  std::string text = absl::StrFormat("%-58s %10s %-6s %12s  %10s\n", "", "leaktrace", "", "goal", "heaptrack");
+  std::string text = absl::StrFormat("%-66s %10s %-6s %12s  %10s\n", "", "leaktrace", "", "goal", "heaptrack");
   for (const Result& result : results) {
     std::string goal;
     if (result.goal) {
       goal = absl::StrCat(result.at_least ? ">= " : "<= ", Number(*result.goal), ReachesGoal(result) ? "" : " missed");
     }
-    absl::StrAppend(&text, absl::StrFormat("%-58s %10s %-6s %12s  %10s\n", result.title, Number(result.value),
+    absl::StrAppend(&text, absl::StrFormat("%-66s %10s %-6s %12s  %10s\n", result.title, Number(result.value),
                                            result.unit, goal, result.heaptrack ? Number(*result.heaptrack) : ""));
   }
   return text;

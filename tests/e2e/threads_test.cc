@@ -26,7 +26,7 @@ INSTANTIATE_TEST_SUITE_P(Libc, Exchange, testing::Values("exchange", "exchange-m
 TEST(Exchange, MoreThreadsThanCoresWithSmallRings) {
   // Full rings: threads wait for the recorder, and nothing is lost.
   const TraceRun run =
-      RunTraced({Victim("exchange"), "64", "5000"}, {.environment = {{"LEAKTRACE_RING_BYTES", "65536"}}});
+      RunTraced({Victim("exchange"), "64", "5000"}, {.environment = {{"LEAKTRACE_RING", "64K"}}});
   ASSERT_EQ(run.process.exit_status, 0) << run.error;
   const Trace& trace = run.OnlyTrace();
   EXPECT_CLEAN(trace);

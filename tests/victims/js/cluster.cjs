@@ -1,7 +1,6 @@
 'use strict';
 const cluster = require('cluster');
-const http = require('http');
-const { handler, load } = require('./load.cjs');
+const { createServer, load } = require('./load.cjs');
 
 if (cluster.isPrimary) {
   const ready = [];
@@ -14,5 +13,5 @@ if (cluster.isPrimary) {
     cluster.disconnect(() => console.log('done'));
   });
 } else {
-  http.createServer(handler).listen(0, '127.0.0.1');
+  createServer().listen(0, '127.0.0.1');
 }
