@@ -10,6 +10,7 @@ namespace leaktrace::js {
 namespace {
 
 constexpr std::size_t kMostSource = 64 << 20;  // of one script; a larger text is not kept
+constexpr std::size_t kMostPending = 4096;     // tables of lines whose code was not announced yet
 constexpr std::size_t kMostLines = 1 << 20;    // of one piece of code
 
 }  // namespace
@@ -44,9 +45,10 @@ void CodeMap::Add(const format::CodeRecord& code, std::string_view name) {
   Clear(code.start, std::max<std::uint32_t>(code.size, 1));
   Code& entry = codes_[code.start];
   entry = Code{std::max<std::uint32_t>(code.size, 1), Intern(std::move(function)), {}};
-  if (pending_start_ == code.start) entry.lines = std::move(pending_);
-  pending_.clear();
-  pending_start_ = 0;
+  if (const auto lines = pending_.find(code.start); lines != pending_.end()) {
+    entry.lines = std::move(lines->second);
+    pending_.erase(lines);
+  }
 }
 
 void CodeMap::Move(std::uint64_t from, std::uint64_t to) {
@@ -62,13 +64,8 @@ void CodeMap::Remove(std::uint64_t start) { codes_.erase(start); }
 
 void CodeMap::AddLines(std::uint64_t start, absl::Span<const LinePosition> lines) {
   const auto found = codes_.find(start);
-  std::vector<LinePosition>* table = &pending_;
-  if (found != codes_.end()) {
-    table = &found->second.lines;
-  } else if (pending_start_ != start) {
-    pending_.clear();
-    pending_start_ = start;
-  }
+  if (found == codes_.end() && pending_.size() >= kMostPending) pending_.clear();  // of code that never came
+  std::vector<LinePosition>* const table = found != codes_.end() ? &found->second.lines : &pending_[start];
   if (table->size() + lines.size() > kMostLines) return;
   table->insert(table->end(), lines.begin(), lines.end());
   std::stable_sort(table->begin(), table->end(),

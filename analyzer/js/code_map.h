@@ -82,9 +82,8 @@ class CodeMap {
   absl::flat_hash_map<std::string, std::uint32_t> ids_;
   absl::flat_hash_map<std::uint32_t, std::uint32_t> jsc_functions_;  // id in the session -> function
   std::map<std::uint32_t, Script> scripts_;
-  // V8 gives the lines of code before the code itself.
-  std::uint64_t pending_start_ = 0;
-  std::vector<LinePosition> pending_;
+  // V8 may give the lines of code before the code itself, and several threads compile at once.
+  std::map<std::uint64_t, std::vector<LinePosition>> pending_;
 };
 
 }  // namespace leaktrace::js

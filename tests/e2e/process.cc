@@ -67,6 +67,7 @@ Process::Process(const std::vector<std::string>& argv, const ProcessOptions& opt
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, options.error_file.c_str(), O_WRONLY | O_CREAT | O_APPEND,
                                      0600);
   }
+  posix_spawn_file_actions_addclosefrom_np(&actions, 3);  // what this process was started with is not the child's
   // Write must not end the test when the child is gone, and the child must not inherit that.
   signal(SIGPIPE, SIG_IGN);
   posix_spawnattr_t attributes;

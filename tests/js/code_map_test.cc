@@ -111,6 +111,17 @@ TEST(CodeMap, LinesMayComeBeforeTheirCode) {
   EXPECT_EQ(map.Resolve(FrameKind::kInterpreted, 0x1008).position, 77);
 }
 
+TEST(CodeMap, LinesWaitForTheirCodeWhileOtherCodeComes) {
+  CodeMap map;
+  map.AddLines(0x1000, {{0, 5}});
+  map.AddLines(0x3000, {{0, 9}});
+  map.Add(Code(0x2000, 0x10), "JS:~b /x.js:2:1");
+  map.Add(Code(0x1000, 0x10), "JS:~a /x.js:1:1");
+  map.Add(Code(0x3000, 0x10), "JS:~c /x.js:3:1");
+  EXPECT_EQ(map.Resolve(FrameKind::kInterpreted, 0x1000).position, 5);
+  EXPECT_EQ(map.Resolve(FrameKind::kInterpreted, 0x3000).position, 9);
+}
+
 TEST(CodeMap, AFunctionIsOneWhateverItsTier) {
   CodeMap map;
   map.Add(Code(0x1000, 0x10), "JS:~a /x.js:1:1");
