@@ -53,7 +53,7 @@ constinit Original<Madvise> original_madvise{"madvise", MadviseByHand};
 
 LEAKTRACE_HOT void* MapMemory(const Registers& caller, void* address, std::size_t bytes, int protection, int flags,
                               int file, off_t offset) {
-  const HookGuard guard;
+  const HookGuard guard(Nested::kRecorded);
   void* const result = original_mmap.Get()(address, bytes, protection, flags, file, offset);
   if (!guard.Records() || result == kMapFailed) return result;
   guard.Write();
@@ -90,7 +90,7 @@ LEAKTRACE_EXPORT void* mmap64(void* address, std::size_t bytes, int protection, 
 }
 
 LEAKTRACE_EXPORT int munmap(void* address, std::size_t bytes) noexcept {
-  const HookGuard guard;
+  const HookGuard guard(Nested::kRecorded);
   if (!guard.Records()) [[unlikely]]
     return original_munmap.Get()(address, bytes);
   guard.Write();
@@ -112,7 +112,7 @@ LEAKTRACE_EXPORT void* mremap(void* address, std::size_t old_bytes, std::size_t 
     target = va_arg(arguments, void*);
     va_end(arguments);
   }
-  const HookGuard guard;
+  const HookGuard guard(Nested::kRecorded);
   if (!guard.Records()) [[unlikely]]
     return original_mremap.Get()(address, old_bytes, bytes, flags, target);
   guard.Write();
@@ -127,7 +127,7 @@ LEAKTRACE_EXPORT void* mremap(void* address, std::size_t old_bytes, std::size_t 
 
 LEAKTRACE_EXPORT int madvise(void* address, std::size_t bytes, int advice) noexcept {
   if (GivesBack(advice)) {
-    const HookGuard guard;
+    const HookGuard guard(Nested::kRecorded);
     if (guard.Records()) {
       guard.Write();
       RecordAdvise(guard.Thread(), address, bytes, advice);

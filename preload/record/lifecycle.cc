@@ -1,11 +1,13 @@
 #include "preload/record/lifecycle.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
 
+#include "format/hook_map.h"
 #include "preload/base/memory.h"
 #include "preload/base/message.h"
 #include "preload/base/syscall.h"
@@ -39,6 +41,7 @@ constinit bool settings_read = false;
 constinit std::atomic<std::uint32_t> decider{0};  // process id of who decides or has decided
 constinit pthread_key_t end_key = 0;
 constinit bool end_key_made = false;
+constinit bool libc_allocates = false;  // the allocator behind the hooks is libc's, which calls no hook itself
 
 // Runs as a destructor of thread-specific data. libc runs those again, a few times over, as long as they set their
 // value anew: the last of these passes is as late as a library can get.
@@ -72,17 +75,31 @@ bool Register(ThreadState& thread, std::uint32_t number) {
   return true;
 }
 
+// The guard of the thread itself before the transient state was made.
+Guard GuardBefore(const ThreadState& transient) {
+  switch (transient.transient) {
+    case Transient::kInWriting:
+      return Guard::kWriting;
+    case Transient::kInOriginal:
+      return Guard::kInOriginal;
+    default:
+      return Guard::kOutside;
+  }
+}
+
 ThreadState* BeginTransient(void* storage, ThreadState& own, std::uint32_t number) {
   auto* const thread = static_cast<ThreadState*>(storage);
   *thread = ThreadState{};
-  thread->transient = own.session == kEndedSession ? Transient::kAfterEnd : Transient::kInHandler;
+  thread->transient = own.guard == Guard::kWriting      ? Transient::kInWriting
+                      : own.guard == Guard::kInOriginal ? Transient::kInOriginal
+                                                        : Transient::kAfterEnd;
   thread->phase = own.phase;
   own.guard = Guard::kInOriginal;
   if (TakeSlot(*thread)) {
     thread->session = number;
     return thread;
   }
-  own.guard = thread->transient == Transient::kInHandler ? Guard::kWriting : Guard::kOutside;
+  own.guard = GuardBefore(*thread);
   return nullptr;
 }
 
@@ -111,6 +128,12 @@ bool WipeOnFork() {
   return !Failed(result);
 }
 
+bool LibcAllocates() {
+  Dl_info allocator{}, libc{};
+  return dladdr(dlsym(RTLD_NEXT, "malloc"), &allocator) != 0 &&
+         dladdr(reinterpret_cast<const void*>(&__errno_location), &libc) != 0 && allocator.dli_fbase == libc.dli_fbase;
+}
+
 bool StartSession(ThreadState& thread, bool forked) {
   if (settings.options.session.unwinder == format::Unwinder::kLibunwind && !OpenLibunwind()) {
     Say("LEAKTRACE_UNWIND=libunwind: libunwind.so.8 cannot be loaded; not traced");
@@ -126,6 +149,9 @@ bool StartSession(ThreadState& thread, bool forked) {
     const std::uint32_t modules = forked ? AnnounceKnownModules(thread) : AnnounceModules(thread, settings.executable);
     if (!AwaitRecorder(modules)) return false;
   }
+  // An allocator that is linked into the executable maps memory through the hooks.
+  const auto* const hook_map = shared_memory.At<format::HookMapTable>(shared_memory.header->hook_map_offset);
+  libc_allocates = libc_allocates && hook_map->entry_count == 0;
   // What the loader and libc allocate for it, they free later: so it counts as early, like what was allocated before.
   js::Initialize();
   {
@@ -152,6 +178,7 @@ bool Decide(ThreadState& thread) {
     settings_read = true;
     const QuietScope quiet(thread);
     ReadSettings(environ, settings);
+    libc_allocates = settings.traced && LibcAllocates();
     if (settings.traced) environ = settings.marked_environment;
   }
   bool traced = settings.traced && (!forked || settings.options.children);
@@ -164,9 +191,9 @@ bool Decide(ThreadState& thread) {
   return true;
 }
 
-ThreadState* EnterSlowly(void* storage) {
+ThreadState* EnterSlowly(void* storage, Nested nested) {
   ThreadState& own = thread_state;
-  if (own.guard == Guard::kInOriginal) return nullptr;
+  if (own.guard == Guard::kInOriginal && (nested == Nested::kIgnored || !libc_allocates)) return nullptr;
   // Matched by the release store in BeginRecording.
   std::uint32_t number = process.session.load(std::memory_order_acquire);
   if (number == kNotRecording) return nullptr;
@@ -176,7 +203,7 @@ ThreadState* EnterSlowly(void* storage) {
     number = process.session.load(std::memory_order_acquire);
     if (number == kNotRecording) {
       result = nullptr;
-    } else if (own.guard == Guard::kWriting || own.session == kEndedSession) {
+    } else if (own.guard != Guard::kOutside || own.session == kEndedSession) {
       result = BeginTransient(storage, own, number);
     } else if (own.session == kLoadingSession) {
       result = &own;
@@ -193,12 +220,15 @@ void LeaveSlowly(ThreadState* thread) {
   thread->guard = Guard::kWriting;
   ReleaseStackTree(*thread);
   GiveSlotBack(*thread);
-  thread_state.guard = thread->transient == Transient::kInHandler ? Guard::kWriting : Guard::kOutside;
+  thread_state.guard = GuardBefore(*thread);
 }
 
 bool IsRecording() { return process.session.load(std::memory_order_relaxed) >= kFirstSession && IsSessionsProcess(); }
 
 void OnExit(std::int32_t status) {
+  // A forked child that had no event yet needs no session for its destructors.
+  std::uint32_t undecided = kUndecided;
+  process.session.compare_exchange_strong(undecided, kNotRecording, std::memory_order_relaxed);
   if (!IsRecording()) return;
   NoteExit(status);
   const HookGuard guard;
@@ -208,10 +238,14 @@ void OnExit(std::int32_t status) {
 }
 
 void OnLoading(std::uintptr_t sp) {
+  if (!IsRecording()) return;
+  {
+    const HookGuard guard;  // this may be the thread's first event
+    if (!guard.Records()) return;
+  }
   ThreadState& thread = thread_state;
-  // Within another dlopen the outer one's return is what counts. Elsewhere than in a thread that records nothing is to
-  // be announced.
-  if (thread.session != process.session.load(std::memory_order_relaxed) || !IsRecording()) return;
+  // Within another dlopen the outer one's return is what counts; a thread that has ended announces nothing.
+  if (thread.session != process.session.load(std::memory_order_relaxed)) return;
   thread.loading_sp = sp;
   thread.session = kLoadingSession;
 }

@@ -90,7 +90,11 @@ void ReadSettings(const char* const* environment, Settings& settings) {
 
   Options& options = settings.options;
   const WrongOption wrong = ReadOptions(environment, options);
-  if (!IsSelected(options, description)) return;
+  if (!IsSelected(options, description)) {
+    settings = Settings{};
+    arena.Release();
+    return;
+  }
   if (wrong.variable != nullptr) {
     Say(wrong.variable, " is not one of ", wrong.values, "; not traced");
     return;

@@ -17,25 +17,31 @@
 
 namespace leaktrace::preload {
 
+// What a hook does within another hook's original.
+enum class Nested {
+  kIgnored,   // the outer hook's record covers it
+  kRecorded,  // if libc's own allocator is in use: that calls no hook, so this one was called by a signal handler
+};
+
 // A state for the event of a hook that cannot use the thread's own as it is; or null if nothing is to be recorded.
 // Starts the session, registers the thread, or makes a transient state in `storage`, as the case may be. errno is kept.
 // Defined in record/lifecycle.cc, since it drives every layer below.
-LEAKTRACE_COLD ThreadState* EnterSlowly(void* storage);
+LEAKTRACE_COLD ThreadState* EnterSlowly(void* storage, Nested nested);
 
 // Ends a transient state.
 LEAKTRACE_COLD void LeaveSlowly(ThreadState* thread);
 
 class HookGuard {
  public:
-  LEAKTRACE_HOT HookGuard() {
+  LEAKTRACE_HOT explicit HookGuard(Nested nested = Nested::kIgnored) {
     ThreadState& own = thread_state;
     const std::uint32_t session = process.session.load(std::memory_order_relaxed);
     if (own.session == session && own.guard == Guard::kOutside) [[likely]] {
       thread_ = &own;
     } else {
       // A process that is not traced, and hooks within hooks, are done with this comparison.
-      const bool quiet = session == kNotRecording || own.guard == Guard::kInOriginal;
-      thread_ = quiet ? nullptr : EnterSlowly(storage_);
+      const bool quiet = session == kNotRecording || (own.guard == Guard::kInOriginal && nested == Nested::kIgnored);
+      thread_ = quiet ? nullptr : EnterSlowly(storage_, nested);
       if (thread_ == nullptr) return;
     }
     thread_->guard = Guard::kInOriginal;

@@ -31,7 +31,7 @@ struct Label {
 };
 
 // Why a state holds its slot for one hook only (thread/registration.h).
-enum class Transient : std::uint8_t { kNo = 0, kAfterEnd, kInHandler };
+enum class Transient : std::uint8_t { kNo = 0, kAfterEnd, kInWriting, kInOriginal };
 
 struct ThreadState {
   // The first cache line is what an event touches.

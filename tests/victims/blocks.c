@@ -32,7 +32,7 @@ static void LeakInCalloc(void) {
   sink = calloc(many, 3);
   Expect(sink == NULL && errno == ENOMEM, "calloc fails where the product overflows");
 }
-static void LeakInRealloc(void) {
+static void LeakInPlainRealloc(void) {
   char* block = malloc(16);
   memcpy(block, "magic", 6);
   block = realloc(block, 60000);
@@ -96,7 +96,7 @@ static void FreeAll(void) {
 int main(void) {
   LeakInMalloc();
   LeakInCalloc();
-  LeakInRealloc();
+  LeakInPlainRealloc();
   LeakInReallocOfNull();
   LeakInFailedRealloc();
   ReallocToNothing();

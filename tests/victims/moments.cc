@@ -91,6 +91,22 @@ int ThreadEndFirstEvent() {
   return 0;
 }
 
+// A thread whose first event comes while libc holds the thread's own lock: pthread_getattr_np allocates.
+void* AskForAttributes(void*) {
+  pthread_attr_t attributes;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return nullptr;
+  pthread_attr_destroy(&attributes);
+  Leak(3105);
+  return &key;
+}
+int ThreadAttributes() {
+  pthread_t thread;
+  void* result = nullptr;
+  pthread_create(&thread, nullptr, AskForAttributes, nullptr);
+  pthread_join(thread, &result);
+  return result == &key ? 0 : 1;
+}
+
 // More threads one after the other than there are rings.
 void* LeakInShortThread(void*) {
   Leak(3104);
@@ -123,7 +139,7 @@ void MapOnSignal(int) {
   handled.fetch_add(1);
 }
 
-constexpr int kSignals = 1000;
+constexpr int kSignals = 300;
 
 void* SendSignals(void* target) {
   for (int i = 0; i < kSignals; ++i) {
@@ -134,7 +150,7 @@ void* SendSignals(void* target) {
   return nullptr;
 }
 
-// 1,000 signals while the thread does nothing but allocate and free: 10 pages stay mapped.
+// 300 signals while the thread does nothing but allocate and free: 3 pages stay mapped.
 int SignalHandler() {
   struct sigaction action {};
   action.sa_handler = MapOnSignal;
@@ -370,6 +386,7 @@ constexpr Moment kMoments[] = {
     {"constructor", Constructor},
     {"thread-end", ThreadEnd},
     {"thread-end-first-event", ThreadEndFirstEvent},
+    {"thread-attributes", ThreadAttributes},
     {"many-threads", ManyThreads},
     {"signal-handler", SignalHandler},
     {"raised-signal", RaisedSignal},

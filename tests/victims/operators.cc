@@ -19,19 +19,19 @@ void Expect(bool condition, const char* what) {
 constexpr std::align_val_t kAlignment{128};
 constexpr std::size_t kTooMuch = std::size_t{1} << 60;
 
-void LeakInNew() {
+void LeakInSingleNew() {
   for (int i = 0; i < 4; ++i) sink = operator new(2001);
 }
-void LeakInNewArray() { sink = operator new[](2002); }
-void LeakInNewNothrow() { sink = operator new(2003, std::nothrow); }
-void LeakInNewArrayNothrow() { sink = operator new[](2004, std::nothrow); }
-void LeakInNewAligned() {
+void LeakInArrayNew() { sink = operator new[](2002); }
+void LeakInSingleNothrow() { sink = operator new(2003, std::nothrow); }
+void LeakInArrayNothrow() { sink = operator new[](2004, std::nothrow); }
+void LeakInSingleAligned() {
   sink = operator new(2005, kAlignment);
   Expect(reinterpret_cast<std::uintptr_t>(sink) % 128 == 0, "aligned new aligns");
 }
-void LeakInNewArrayAligned() { sink = operator new[](2006, kAlignment); }
-void LeakInNewAlignedNothrow() { sink = operator new(2007, kAlignment, std::nothrow); }
-void LeakInNewArrayAlignedNothrow() { sink = operator new[](2008, kAlignment, std::nothrow); }
+void LeakInArrayAligned() { sink = operator new[](2006, kAlignment); }
+void LeakInAlignedSingleNothrow() { sink = operator new(2007, kAlignment, std::nothrow); }
+void LeakInAlignedArrayNothrow() { sink = operator new[](2008, kAlignment, std::nothrow); }
 
 void DeleteAll() {
   operator delete(operator new(2101));
@@ -70,7 +70,7 @@ void GiveReserve() {
   sink = malloc(2201);
   std::set_new_handler(nullptr);
 }
-void LeakInNewHandler() {
+void LeakWhileHandling() {
   reserve = malloc(2202);
   std::set_new_handler(GiveReserve);
   bool thrown = false;
@@ -88,17 +88,17 @@ void LeakAfterThrow() { sink = operator new(2301); }
 }  // namespace
 
 int main() {
-  LeakInNew();
-  LeakInNewArray();
-  LeakInNewNothrow();
-  LeakInNewArrayNothrow();
-  LeakInNewAligned();
-  LeakInNewArrayAligned();
-  LeakInNewAlignedNothrow();
-  LeakInNewArrayAlignedNothrow();
+  LeakInSingleNew();
+  LeakInArrayNew();
+  LeakInSingleNothrow();
+  LeakInArrayNothrow();
+  LeakInSingleAligned();
+  LeakInArrayAligned();
+  LeakInAlignedSingleNothrow();
+  LeakInAlignedArrayNothrow();
   DeleteAll();
   ThrowOnFailure();
-  LeakInNewHandler();
+  LeakWhileHandling();
   LeakAfterThrow();
   return failures == 0 ? 0 : 1;
 }

@@ -5,8 +5,8 @@
 namespace {
 
 void* volatile sink;
-void LeakInPluginConstructor() { sink = malloc(3501); }
-__attribute__((constructor)) void Construct() { LeakInPluginConstructor(); }
+void LeakAsPluginLoads() { sink = malloc(3501); }
+__attribute__((constructor)) void Construct() { LeakAsPluginLoads(); }
 
 }  // namespace
 
