@@ -201,6 +201,11 @@ void Judge::Measure(Evidence& evidence) const {
   evidence.bytes_low = std::min(line.slope_low, bytes_rate) / units_;
   evidence.bytes_high = std::max(line.slope_high, bytes_rate) / units_;
   evidence.blocks_per_unit = blocks_rate / units_;
+  if (unit_ == Unit::kIteration && !window_.marked) {
+    // The iterations given are somewhere in the run, not spread over all of it.
+    evidence.bytes_per_unit = evidence.bytes_low = evidence.bytes_high = evidence.growth_bytes / units_;
+    evidence.blocks_per_unit = evidence.growth_blocks / units_;
+  }
   if (unit_ != Unit::kSecond && IsWhole(evidence.blocks_per_unit)) {
     evidence.blocks_per_unit = std::round(evidence.blocks_per_unit);
   }

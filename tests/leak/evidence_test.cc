@@ -177,6 +177,17 @@ TEST(EvidenceTest, IterationsOfAPhase) {
   EXPECT_EQ(all[1].kind, Class::kChurn) << all[1].reason;
 }
 
+TEST(EvidenceTest, IterationsOfARunWithoutPhases) {
+  // The program needs half of its allocations to start.
+  Synthetic run(100, NoTraffic);
+  run.AddSite(Evenly(45, 100, 2200, 5272));
+  run.AddSite(Evenly(0, 100, 20000, 64, 0.2));
+  const std::vector<Evidence> all = WeighAll(run, 1, Per{"load", 2200});
+  EXPECT_EQ(all[0].kind, Class::kLeak) << all[0].reason;
+  EXPECT_EQ(all[0].blocks_per_unit, 1);
+  EXPECT_NEAR(all[0].bytes_per_unit, 5272, 30);
+}
+
 TEST(EvidenceTest, ABlockThatIsEnlargedWithEveryRequestIsALeak) {
   std::vector<Synthetic::Block> blocks;
   for (int i = 0; i < 800; ++i) {
