@@ -29,6 +29,8 @@ constexpr auto kLongestWait = std::chrono::seconds(60);
 struct Options {
   std::string output;
   bool quiet = false;
+  bool agent = true;
+  bool collect_at_phases = true;
 };
 
 // The library lies beside this executable, wherever the two were put.
@@ -46,6 +48,19 @@ absl::StatusOr<std::string> FindLibrary() {
         library.string(), ": LD_PRELOAD cannot name a path with a colon or a space: install leaktrace elsewhere"));
   }
   return library.string();
+}
+
+// Node and Bun load the agent before the program; each reads its own variable, and other programs read neither.
+void LoadAgent(const std::string& library, std::vector<std::string>& environment) {
+  const std::string agent = (std::filesystem::path(library).parent_path() / "leaktrace/agent.cjs").string();
+  std::error_code error;
+  if (!std::filesystem::exists(agent, error)) return;
+  const auto add = [&](const char* name, const std::string& option) {
+    const std::string before = GetVariable(environment, name);
+    SetVariable(environment, name, before.empty() ? option : absl::StrCat(before, " ", option));
+  };
+  add("NODE_OPTIONS", absl::StrCat("--require=", agent));
+  add("BUN_OPTIONS", absl::StrCat("--preload ", agent));  // Bun 1.2 does not know it with an equals sign
 }
 
 std::uint64_t RealtimeNow() {
@@ -110,6 +125,8 @@ int Run(const Options& options, const std::vector<std::string>& command) {
   SetVariable(environment, "LEAKTRACE_OUTPUT", pattern);
   const std::string preloaded = GetVariable(environment, "LD_PRELOAD");
   SetVariable(environment, "LD_PRELOAD", preloaded.empty() ? *library : absl::StrCat(*library, ":", preloaded));
+  if (options.agent) LoadAgent(*library, environment);
+  if (!options.collect_at_phases) SetVariable(environment, "LEAKTRACE_GC_AT_PHASES", "0");
 
   const std::uint64_t start = RealtimeNow();
   absl::StatusOr<ChildProcess> child = ChildProcess::Start(command, environment);
@@ -143,6 +160,12 @@ void AddRun(CLI::App& app, int& exit_status) {
                    "(default leaktrace.%e.%p.ltrace)")
       ->type_name("PATH");
   command->add_flag("-q,--quiet", options->quiet, "No summary at the end");
+  command->add_flag(
+      "--agent,!--no-agent", options->agent,
+      "Load the JavaScript agent into Node and Bun (the default): it marks phases, samples the JavaScript "
+      "heap and tells which route a request is for");
+  command->add_flag("--gc-at-phases,!--no-gc-at-phases", options->collect_at_phases,
+                    "The agent forces a full collection where a phase begins (the default)");
   command->prefix_command();
   command->footer(
       "The exit status is the command's, 128 + n after signal n. SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 "
