@@ -130,6 +130,18 @@ TEST(Moments, ExecEndsTheTrace) {
   ExpectLive(run.OnlyTrace(), "LeakAfterChild", 3301, 1);
 }
 
+// When process 1 is gone, the kernel kills the recorder: so the library waits for it.
+TEST(Moments, ProcessOne) {
+  const TraceRun run = RunTraced({"unshare", "--pid", "--fork", "--mount-proc", Victim("work"), "10"});
+  if (run.traces.empty() && run.error.find("unshare:") != std::string::npos) GTEST_SKIP() << run.error;
+  EXPECT_EQ(run.process.exit_status, 7) << run.error;
+  const Trace& trace = run.OnlyTrace();
+  EXPECT_EQ(trace.pid(), 1);
+  EXPECT_CLEAN(trace);
+  EXPECT_EQ(trace.report["end"]["kind"], "exit");
+  EXPECT_EQ(trace.Live("LeakHalf").blocks, 2);
+}
+
 struct ExitCase {
   const char* moment;
   int status;
