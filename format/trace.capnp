@@ -176,6 +176,7 @@ struct Counters {
   waits @4 :UInt64;
   threads @5 :UInt32;
   allocators @6 :List(Allocator);
+  inheritedFrees @7 :UInt64;        # in a forked child: of blocks that its parent had allocated; they are no events
   struct Allocator {
     name @0 :Text;
     allocations @1 :UInt64;

@@ -25,4 +25,30 @@ std::vector<AllocatorName> AllocatorNames(const Session& session) {
   return names;
 }
 
+const char* RoleName(format::HookRole role) {
+  using format::HookRole;
+  switch (role) {
+    case HookRole::kAllocate:
+      return "allocate";
+    case HookRole::kReallocate:
+      return "reallocate";
+    case HookRole::kDuplicate:
+      return "duplicate";
+    case HookRole::kPosixMemalign:
+      return "allocate aligned";
+    case HookRole::kFree:
+      return "free";
+    case HookRole::kHeapNew:
+      return "new heap";
+    case HookRole::kHeapDelete:
+      return "delete heap";
+    case HookRole::kHeapDestroy:
+      return "destroy heap";
+    case HookRole::kExpand:
+      return "expand";
+    default:
+      return "allocator";
+  }
+}
+
 }  // namespace leaktrace::record

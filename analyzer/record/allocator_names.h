@@ -17,4 +17,7 @@ struct AllocatorName {
 // By the allocator's number in records: the C library's first, then those of the session's hook map.
 [[nodiscard]] std::vector<AllocatorName> AllocatorNames(const Session& session);
 
+// What a hooked function of a stripped executable does, in a word: "allocate".
+[[nodiscard]] const char* RoleName(format::HookRole role);
+
 }  // namespace leaktrace::record

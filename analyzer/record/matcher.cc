@@ -333,6 +333,10 @@ bool Matcher::TakeBlock(const StagedRecord& record, Block& block) {
 }
 
 void Matcher::CountUnknownFree(std::uint64_t word) {
+  if (session_.facts().forked) {
+    ++totals_.inherited_frees;
+    return;
+  }
   ++totals_.allocators[BlockWord::Allocator(word)].unknown_frees;
   events_.Side({.operation = Operation::kUnknownFree,
                 .address = BlockWord::Address(word),

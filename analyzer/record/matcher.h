@@ -34,6 +34,7 @@ struct MatchTotals {
   std::uint64_t peak_bytes = 0;
   std::uint64_t peak_stamp = 0;
   std::array<AllocatorCounts, format::kMaxAllocators> allocators{};
+  std::uint64_t inherited_frees = 0;  // by a forked child, of blocks that it never allocated: its parent had
   std::uint64_t ignored_records = 0;  // that make no sense where they are
 };
 

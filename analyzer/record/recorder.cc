@@ -73,6 +73,7 @@ class Recorder {
   void WritePeriodically();
   void WriteSample();
   void WriteCounters();
+  void WriteHookMap();
   void WriteFooter(const EndFacts& end);
   EndFacts HowItEnded() const;
   bool HasExecuted();
@@ -89,6 +90,7 @@ class Recorder {
   std::optional<ControlSocket> control_;
   std::string marks_;  // what `list` answers
   bool ready_ = false;
+  bool hook_map_written_ = false;
   std::optional<std::uint32_t> executing_ring_;  // whose thread said that it is about to call exec
   std::uint64_t executing_check_ = 0;
   std::uint64_t last_flush_ = 0, next_sample_ = 0, next_counters_ = 0;
@@ -293,6 +295,11 @@ void Recorder::WritePeriodically() {
     encoder_.Flush(matcher_.code());
     last_flush_ = now;
   }
+  // The library has patched by then what it could.
+  if (!hook_map_written_ && session_.header().target_state.load(std::memory_order_acquire) >= TargetState::kRecording) {
+    WriteHookMap();
+    hook_map_written_ = true;
+  }
   if (now >= next_counters_) {
     WriteCounters();
     next_counters_ = now + kCountersNs;
@@ -341,6 +348,7 @@ void Recorder::WriteCounters() {
   counters.setBrokenStacks(broken);
   counters.setWaits(waits);
   counters.setThreads(matcher_.threads());
+  counters.setInheritedFrees(matcher_.totals().inherited_frees);
   const std::vector<AllocatorName> names = AllocatorNames(session_);
   auto allocators = counters.initAllocators(static_cast<unsigned>(names.size()));
   for (unsigned i = 0; i < names.size(); ++i) {
@@ -354,6 +362,31 @@ void Recorder::WriteCounters() {
     allocators[i].setState(names[i].state);
   }
   encoder_.Write(ChunkKind::kCounters, message);
+}
+
+void Recorder::WriteHookMap() {
+  const format::HookMapTable* const map = session_.hook_map();
+  if (map == nullptr || map->version != format::kHookMapVersion || map->entry_count == 0) return;
+  const std::vector<AllocatorName> names = AllocatorNames(session_);
+  capnp::MallocMessageBuilder message;
+  auto root = message.initRoot<schema::HookMap>();
+  auto allocators = root.initAllocators(static_cast<unsigned>(names.size()));
+  for (unsigned i = 0; i < names.size(); ++i) allocators.set(i, names[i].name);
+  auto entries = root.initEntries(std::min(map->entry_count, format::kMaxHooks));
+  for (unsigned i = 0; i < entries.size(); ++i) {
+    const format::HookEntry& hook = map->entries[i];
+    const unsigned allocator = hook.allocator + 1u;
+    auto entry = entries[i];
+    entry.setAddress(hook.address);
+    entry.setRole(static_cast<std::uint16_t>(hook.role));
+    entry.setEntryPoint(static_cast<std::uint16_t>(hook.entry));
+    entry.setAllocator(static_cast<std::uint16_t>(allocator));
+    if (allocator < names.size()) entry.setName(absl::StrCat(RoleName(hook.role), " [", names[allocator].name, "]"));
+    entry.setPatched(map->proof_failed[i] == 0 && hook.allocator < format::kMaxAllocators &&
+                     map->allocator_state[hook.allocator].load(std::memory_order_acquire) ==
+                         format::PatchState::kPatched);
+  }
+  encoder_.Write(ChunkKind::kHookMap, message);
 }
 
 EndFacts Recorder::HowItEnded() const {

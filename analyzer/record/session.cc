@@ -106,6 +106,7 @@ absl::Status Session::Check() {
 void Session::CopyFacts() {
   facts_.pid = header_->pid;
   facts_.parent_pid = header_->parent_pid;
+  facts_.forked = header_->forked != 0;
   facts_.clock = header_->clock;
   facts_.start_ticks = header_->start_ticks;
   facts_.start_monotonic_ns = header_->start_monotonic_ns;

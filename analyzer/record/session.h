@@ -16,6 +16,7 @@ namespace leaktrace::record {
 // What the target said when the session was mapped; does not change afterwards.
 struct SessionFacts {
   std::uint32_t pid = 0, parent_pid = 0;
+  bool forked = false;  // a forked child, which frees blocks that its parent allocated
   format::ClockKind clock{};
   std::uint64_t start_ticks = 0, start_monotonic_ns = 0, start_realtime_ns = 0;
   format::SessionOptions options{};

@@ -3,6 +3,7 @@
 #include <capnp/serialize.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -14,6 +15,12 @@
 #include "analyzer/trace/chunk.h"
 
 namespace leaktrace::trace {
+namespace {
+
+// Room that is kept behind every chunk.
+constexpr std::uint64_t kFooterReserve = 4096;
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<TraceWriter>> TraceWriter::Create(const std::string& path) {
   const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -34,7 +41,21 @@ absl::StatusOr<std::unique_ptr<TraceWriter>> TraceWriter::Create(const std::stri
   return std::make_unique<TraceWriter>(descriptor, path);
 }
 
-TraceWriter::~TraceWriter() { close(descriptor_); }
+TraceWriter::~TraceWriter() {
+  // What was reserved and not used goes back; where that fails it is a page too much.
+  if (ftruncate(descriptor_, static_cast<off_t>(bytes_)) != 0) errno = 0;
+  close(descriptor_);
+}
+
+int TraceWriter::Reserve(std::uint64_t bytes) const {
+  // Which a reservation beyond the file's end does not look at.
+  rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes_ + bytes > limit.rlim_cur)
+    return EFBIG;
+  if (fallocate(descriptor_, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(bytes_), static_cast<off_t>(bytes)) == 0) return 0;
+  // A file system that cannot reserve is written to all the same.
+  return errno == ENOSPC || errno == EFBIG || errno == EDQUOT ? errno : 0;
+}
 
 absl::Status TraceWriter::Append(format::ChunkKind kind, capnp::MessageBuilder& message) {
   const kj::Array<capnp::word> words = capnp::messageToFlatArray(message);
@@ -45,6 +66,9 @@ absl::Status TraceWriter::Append(format::ChunkKind kind, capnp::MessageBuilder& 
   format::ChunkHeader header = MakeChunkHeader(kind, sequence_, absl::MakeConstSpan(bytes.begin(), bytes.size()));
   iovec parts[2] = {{&header, sizeof(header)}, {const_cast<unsigned char*>(bytes.begin()), bytes.size()}};
   const std::uint64_t end = bytes_ + sizeof(header) + bytes.size();
+  if (const int error = kind == format::ChunkKind::kFooter ? 0 : Reserve(end - bytes_ + kFooterReserve); error != 0) {
+    return absl::ErrnoToStatus(error, absl::StrCat("cannot write ", path_));
+  }
   std::uint64_t position = bytes_;
   while (position < end) {
     const ssize_t written = pwritev(descriptor_, parts, 2, static_cast<off_t>(position));

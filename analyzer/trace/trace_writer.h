@@ -27,14 +27,17 @@ class TraceWriter {
   TraceWriter(const TraceWriter&) = delete;
   TraceWriter& operator=(const TraceWriter&) = delete;
 
-  // Appends one chunk. Where it does not fit (disk full, a limit on file sizes), what was written of it is taken back,
-  // so that the file ends with a whole chunk; the caller may then still try a smaller one, such as the footer.
+  // Appends one chunk. Where it does not fit (disk full, a limit on file sizes), nothing of it stays in the file, which
+  // ends with a whole chunk then; and a footer fits still, where the file system can reserve room.
   [[nodiscard]] absl::Status Append(format::ChunkKind kind, capnp::MessageBuilder& message);
 
   [[nodiscard]] std::uint64_t chunks() const { return sequence_; }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
+  // Makes sure that the file can grow by so many bytes; an error number where it cannot.
+  [[nodiscard]] int Reserve(std::uint64_t bytes) const;
+
   int descriptor_;
   std::string path_;
   std::uint64_t sequence_ = 0;

@@ -104,6 +104,7 @@ FakeSession::FakeSession(const Options& options) {
   header_->rings_offset = rings_offset;
   header_->pid = options.pid != 0 ? options.pid : static_cast<std::uint32_t>(getpid());
   header_->clock = options.clock;
+  header_->forked = options.forked ? 1 : 0;
   header_->options.ring_bytes = options.ring_bytes;
   header_->options.max_depth = format::kDefaultMaxDepth;
   header_->start_ticks = __rdtsc();

@@ -48,6 +48,7 @@ class FakeSession {
     std::uint32_t ring_bytes = format::kMinRingBytes;
     std::uint32_t rings = 8;
     std::uint32_t pid = 0;  // 0: this process
+    bool forked = false;
     std::string output = "/nonexistent/trace.ltrace";
     format::ClockKind clock = format::ClockKind::kTsc;
   };

@@ -111,8 +111,10 @@ class Contents : public read::TraceVisitor {
 
 class MatcherTest : public ::testing::Test {
  protected:
-  MatcherTest()
-      : session_(*Session::Map(fake_.descriptor())),
+  MatcherTest() : MatcherTest(FakeSession::Options{}) {}
+  explicit MatcherTest(const FakeSession::Options& options)
+      : fake_(options),
+        session_(*Session::Map(fake_.descriptor())),
         path_(absl::StrCat(::testing::TempDir(), "/matcher.", getpid(), ".ltrace")),
         encoder_(*trace::TraceWriter::Create(path_), 1),
         clock_(session_),
@@ -139,7 +141,7 @@ class MatcherTest : public ::testing::Test {
     return contents;
   }
 
-  FakeSession fake_{FakeSession::Options{}};
+  FakeSession fake_;
   Session session_;
   std::string path_;
   TraceEncoder encoder_;
@@ -220,6 +222,23 @@ TEST_F(MatcherTest, CountsUnknownFreesByAllocator) {
   EXPECT_THAT(Finish().events, ElementsAre("unknown 20480", "unknown 24576", "alloc 0 70"));
   EXPECT_EQ(matcher_.totals().allocators[3].unknown_frees, 1);
   EXPECT_EQ(matcher_.totals().allocators[0].unknown_frees, 1);
+}
+
+class ForkedChildTest : public MatcherTest {
+ protected:
+  ForkedChildTest() : MatcherTest(FakeSession::Options{.forked = true}) {}
+};
+
+TEST_F(ForkedChildTest, FreesItsParentsBlocks) {
+  FakeThread thread = fake_.Thread(0);
+  thread.Free(1, 0x5000);
+  thread.ReallocBegin(2, 0x6000);
+  thread.ReallocEnd(3, 0x7000, 70);
+  thread.Free(4, 0x7000);
+  Pass();
+  EXPECT_THAT(Finish().events, ElementsAre("alloc 0 70", "free 0 70"));
+  EXPECT_EQ(matcher_.totals().allocators[0].unknown_frees, 0);
+  EXPECT_EQ(matcher_.totals().inherited_frees, 2);
 }
 
 TEST_F(MatcherTest, ReallocatesOrNot) {

@@ -55,7 +55,7 @@ TEST_F(TraceWriterTest, SaysWhereItCannotCreate) {
   EXPECT_THAT(std::string(writer.status().message()), HasSubstr("/nonexistent/folder/x.ltrace"));
 }
 
-// A file that may grow no more ends with a whole chunk, and takes a smaller one still.
+// A file that may grow no more ends with a whole chunk, and takes a footer still.
 TEST_F(TraceWriterTest, TakesBackWhatDoesNotFit) {
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   rlimit before{};
@@ -64,12 +64,15 @@ TEST_F(TraceWriterTest, TakesBackWhatDoesNotFit) {
   ASSERT_TRUE(writer.ok());
   ASSERT_TRUE(AppendNote(**writer, 1000).ok());
   const std::uint64_t whole = FileSize();
-  const rlimit tight{whole + 2000, before.rlim_max};
+  const rlimit tight{whole + 6000, before.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &tight), 0);
   const absl::Status failed = AppendNote(**writer, 100'000);
   EXPECT_FALSE(failed.ok());
   EXPECT_EQ(FileSize(), whole);
-  EXPECT_TRUE(AppendNote(**writer, 100).ok());
+  EXPECT_FALSE(AppendNote(**writer, 3000).ok());
+  capnp::MallocMessageBuilder footer;
+  footer.initRoot<format::trace::Footer>().setStopReason(std::string(failed.message()));
+  EXPECT_TRUE((*writer)->Append(format::ChunkKind::kFooter, footer).ok());
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   EXPECT_THAT(std::string(failed.message()), HasSubstr(path_));
