@@ -60,14 +60,17 @@ bool ParseCountUpdate(absl::Span<const std::uint8_t> code, std::size_t at, Field
 
 }  // namespace
 
-CodeScan::CodeScan(const Image& image) : image_(image), call_targets_(image.text()) {
+CodeScan::CodeScan(const Image& image) : image_(image), call_targets_(image.text()), jump_targets_(image.text()) {
   const Region& text = image.text();
   const std::uint8_t* bytes = text.bytes.data();
   for (std::size_t i = 0; i + 5 <= text.bytes.size(); ++i) {
-    if (bytes[i] == kCall)
-      call_targets_.Insert(text.address + i + 5 + static_cast<std::int64_t>(Signed32(bytes + i + 1)));
+    if ((bytes[i] & 0xfe) != kCall) continue;
+    const std::uint64_t target = text.address + i + 5 + static_cast<std::int64_t>(Signed32(bytes + i + 1));
+    (bytes[i] == kCall ? call_targets_ : jump_targets_).Insert(target);
   }
 }
+
+bool CodeScan::IsJumpTarget(std::uint64_t address) const { return jump_targets_.Holds(address); }
 
 bool CodeScan::IsCallTarget(std::uint64_t address) const { return call_targets_.Holds(address); }
 
@@ -75,6 +78,7 @@ std::vector<BranchSite> CodeScan::BranchesTo(absl::Span<const std::uint64_t> tar
   const Region& text = image_.text();
   AddressSet wanted(text);
   for (const std::uint64_t target : targets) wanted.Insert(target);
+  const bool has_stubs = !image_.stubs().empty();
   std::vector<BranchSite> sites;
   const std::uint8_t* bytes = text.bytes.data();
   for (std::size_t i = 0; i + 6 <= text.bytes.size(); ++i) {
@@ -82,8 +86,8 @@ std::vector<BranchSite> CodeScan::BranchesTo(absl::Span<const std::uint64_t> tar
     const bool conditional = byte == kTwoByte && (bytes[i + 1] & 0xf0) == 0x80;
     if (byte != kCall && byte != kJump && !conditional) continue;
     const std::uint8_t length = conditional ? 6 : 5;
-    const std::uint64_t target =
-        text.address + i + length + static_cast<std::int64_t>(Signed32(bytes + i + length - 4));
+    std::uint64_t target = text.address + i + length + static_cast<std::int64_t>(Signed32(bytes + i + length - 4));
+    if (has_stubs && !text.Holds(target)) target = image_.Resolve(target);
     if (wanted.Holds(target)) sites.push_back({text.address + i, target, byte == kCall, length});
   }
   return sites;

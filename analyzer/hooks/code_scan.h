@@ -25,8 +25,10 @@ class CodeScan {
 
   // Whether any call rel32 goes to `address`.
   [[nodiscard]] bool IsCallTarget(std::uint64_t address) const;
+  // The same for jmp rel32.
+  [[nodiscard]] bool IsJumpTarget(std::uint64_t address) const;
 
-  // Branches to any of `targets`, by address.
+  // Branches to any of `targets`, straight or through the procedure linkage table, by address.
   [[nodiscard]] std::vector<BranchSite> BranchesTo(absl::Span<const std::uint64_t> targets) const;
 
   // Instructions that may be the update of a page's count of used blocks: an increment or decrement of a field, beside
@@ -59,7 +61,7 @@ class CodeScan {
   };
 
   const Image& image_;
-  AddressSet call_targets_;
+  AddressSet call_targets_, jump_targets_;
 };
 
 }  // namespace leaktrace::hooks

@@ -30,11 +30,19 @@ bool FunctionFinder::FollowsEnd(std::uint64_t address) const {
                               back(7) == 0x1f || back(8) == 0x1f));
 }
 
+// Whether an aligned function may begin here that keeps a frame pointer: push %rbp; mov %rsp, %rbp.
+bool FunctionFinder::SetsUpFrame(std::uint64_t address) const {
+  constexpr std::uint8_t kPrologue[] = {0x55, 0x48, 0x89, 0xe5};
+  const auto code = image_.Code(address, sizeof kPrologue);
+  return address % kAlignment == 0 && std::equal(code.begin(), code.end(), std::begin(kPrologue), std::end(kPrologue));
+}
+
 bool FunctionFinder::IsStart(std::uint64_t address) const {
   const auto& described = image_.described_starts();
   if (!described.empty()) return std::binary_search(described.begin(), described.end(), address);
   if (FollowsPadding(address)) return true;
-  return scan_.IsCallTarget(address) && FollowsEnd(address);
+  if (!scan_.IsCallTarget(address) && !(scan_.IsJumpTarget(address) && SetsUpFrame(address))) return false;
+  return FollowsEnd(address);
 }
 
 std::optional<Extent> FunctionFinder::Containing(std::uint64_t address) const {

@@ -30,6 +30,7 @@ class FunctionFinder {
 
  private:
   [[nodiscard]] bool FollowsPadding(std::uint64_t address) const;
+  [[nodiscard]] bool SetsUpFrame(std::uint64_t address) const;
   [[nodiscard]] bool FollowsEnd(std::uint64_t address) const;
   const Image& image_;
   const CodeScan& scan_;

@@ -59,8 +59,9 @@ struct Path {
   unsigned alignment_arguments = 0;  // arguments k for which (k - 1) masks something
   ExpressionId result = -1;          // rax at the end; -1: the path ends in a tail call or was given up
   bool returns = false;
-  bool reads_thread = false;  // fs:0, as a free does that asks whose page this is
-  bool exchanges = false;     // an atomic compare-and-exchange
+  bool reads_thread = false;     // fs:0, as a free does that asks whose page this is
+  bool compares_itself = false;  // the first argument with a fixed address, or with what is found through itself
+  bool exchanges = false;        // an atomic compare-and-exchange
 };
 
 struct FunctionSummary {

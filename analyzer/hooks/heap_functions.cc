@@ -13,8 +13,9 @@ using format::HookRole;
 constexpr std::size_t kMaxInner = 600;  // inner functions of an allocator; more means that the closure went astray
 constexpr std::size_t kMaxFunctionBytes = 32 << 10;
 constexpr std::size_t kMaxUses =
-    64;                     // of an inner function; more means that others have the same code (folded by the linker)
-constexpr int kLevels = 3;  // of functions that hand their argument on
+    64;  // of an inner function; more means that others have the same code (folded by the linker)
+constexpr std::size_t kMaxSteps = 3'000;  // instructions of a candidate: the functions that are looked for are simple
+constexpr int kLevels = 3;                // of functions that hand their argument on
 
 }  // namespace
 
@@ -94,59 +95,77 @@ RoleMap HeapFunctions::Find(const RoleMap& roles) {
   const AddressSet inner = Closure(roots, roles);
   if (inner.size() >= kMaxInner) return {};
 
-  // Functions that call inner functions, and of those the ones that end their first argument.
-  std::map<std::uint64_t, Extent> callers;
-  const auto branches = scan_.BranchesTo(std::vector<std::uint64_t>(inner.begin(), inner.end()));
+  // Who may end a heap: functions that call inner functions, or frees that the program hardly calls.
+  std::vector<std::uint64_t> targets(inner.begin(), inner.end());
+  targets.insert(targets.end(), frees.begin(), frees.end());
+  std::map<std::uint64_t, FunctionSummary> summaries;
+  SummarizeCallers(targets, roles, summaries);
+  AddressSet enders;
+  for (int level = 0; level < kLevels; ++level) {
+    std::vector<std::uint64_t> found;
+    for (const auto& [begin, summary] : summaries) {
+      if (!enders.contains(begin) && EndsFirstArgument(summary, roles, enders)) found.push_back(begin);
+    }
+    if (found.empty()) break;
+    enders.insert(found.begin(), found.end());
+    SummarizeCallers(found, roles, summaries);
+  }
+
+  AddressSet api;  // those that ask whether it is the main heap, or the empty one, that must not be ended
+  for (const std::uint64_t ender : enders) {
+    const auto& paths = summaries.at(ender).paths;
+    if (std::any_of(paths.begin(), paths.end(), [](const Path& path) { return path.compares_itself; }))
+      api.insert(ender);
+  }
+  const bool speaks = std::any_of(api.begin(), api.end(),
+                                  [&](std::uint64_t address) { return Says(summaries.at(address), "destroy"); });
+  RoleMap heaps;
+  for (const std::uint64_t address : api) {
+    const FunctionSummary& summary = summaries.at(address);
+    // What a sibling hands its heap to only ends the heap itself, or moves the blocks elsewhere first.
+    const bool fallback = std::any_of(api.begin(), api.end(), [&](std::uint64_t other) {
+      return other != address && Forwards(summaries.at(other), {address});
+    });
+    const AddressSet reached = Closure(Callees({summary.begin, summary.end}), roles);
+    const bool gives_back =
+        std::any_of(reached.begin(), reached.end(), [&](std::uint64_t callee) { return pages.contains(callee); });
+    Role role;
+    const bool destroys = !fallback && gives_back && !Says(summary, "delete") && (!speaks || Says(summary, "destroy"));
+    role.role = destroys ? HookRole::kHeapDestroy : HookRole::kHeapDelete;
+    role.heap = 0;
+    role.evidence = absl::StrFormat("ends by freeing its argument 0, unless that is one particular object%s",
+                                    destroys ? ", and gives pages back" : "");
+    heaps[address] = std::move(role);
+  }
+  return heaps;
+}
+
+// Adds the functions that branch to one of `targets`, but for targets that many do.
+void HeapFunctions::SummarizeCallers(const std::vector<std::uint64_t>& targets, const RoleMap& roles,
+                                     std::map<std::uint64_t, FunctionSummary>& summaries) {
+  const auto branches = scan_.BranchesTo(targets);
   std::map<std::uint64_t, std::size_t> uses;
   for (const BranchSite& branch : branches) ++uses[branch.target];
   for (const BranchSite& branch : branches) {
     if (uses[branch.target] > kMaxUses) continue;
     const auto extent = finder_.Containing(branch.address);
-    if (extent && !roles.contains(extent->begin)) callers.try_emplace(extent->begin, *extent);
+    if (!extent || roles.contains(extent->begin) || summaries.contains(extent->begin)) continue;
+    summaries[extent->begin] = interpreter_.Run(*extent, kMaxSteps);
   }
-  AddressSet enders;
-  std::map<std::uint64_t, FunctionSummary> summaries;
-  for (const auto& [begin, extent] : callers) summaries[begin] = interpreter_.Run(extent);
-  for (int level = 0; level < kLevels; ++level) {
-    AddressSet found;
-    for (const auto& [begin, summary] : summaries) {
-      if (!enders.contains(begin) && EndsFirstArgument(summary, roles, enders)) found.insert(begin);
-    }
-    if (found.empty()) break;
-    enders.insert(found.begin(), found.end());
-  }
+}
 
-  // The program itself calls the API; the rest is called by the allocator alone.
-  AddressSet api;
-  for (const BranchSite& branch : scan_.BranchesTo(std::vector<std::uint64_t>(enders.begin(), enders.end()))) {
-    const auto extent = finder_.Containing(branch.address);
-    if (!extent || inner.contains(extent->begin) || callers.contains(extent->begin) || roles.contains(extent->begin))
-      continue;
-    api.insert(branch.target);
+// Whether a message that the function passes on contains `word`.
+bool HeapFunctions::Says(const FunctionSummary& summary, std::string_view word) const {
+  for (const Path& path : summary.paths) {
+    for (const CallEvent& call : path.calls) {
+      for (const ExpressionId argument : call.arguments) {
+        if (!pool_.IsConstant(argument)) continue;
+        const std::string_view text = image_.TextAt(static_cast<std::uint64_t>(pool_[argument].value));
+        if (text.find("heap") != std::string_view::npos && text.find(word) != std::string_view::npos) return true;
+      }
+    }
   }
-  for (const std::uint64_t taken : scan_.TakenAddresses(std::vector<std::uint64_t>(enders.begin(), enders.end())))
-    api.insert(taken);
-  for (const std::uint64_t ender : enders) {
-    if (!image_.NameAt(ender).empty()) api.insert(ender);
-  }
-  RoleMap heaps;
-  for (const std::uint64_t address : api) {
-    // What a sibling falls back to only moves the blocks elsewhere.
-    const bool fallback = std::any_of(api.begin(), api.end(), [&](std::uint64_t other) {
-      return other != address && Forwards(summaries[other], {address});
-    });
-    const auto callees = Callees({callers.at(address).begin, callers.at(address).end});
-    const AddressSet reached = Closure(callees, roles);
-    const bool gives_back =
-        std::any_of(reached.begin(), reached.end(), [&](std::uint64_t callee) { return pages.contains(callee); });
-    Role role;
-    role.role = !fallback && gives_back ? HookRole::kHeapDestroy : HookRole::kHeapDelete;
-    role.heap = 0;
-    role.evidence = absl::StrFormat("ends by freeing its argument 0, which is no block of a page's user%s",
-                                    role.role == HookRole::kHeapDestroy ? ", and gives pages back" : "");
-    heaps[address] = std::move(role);
-  }
-  return heaps;
+  return false;
 }
 
 }  // namespace leaktrace::hooks

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -34,6 +36,9 @@ class HeapFunctions {
   AddressSet Closure(const std::vector<std::uint64_t>& roots, const RoleMap& roles) const;
   // Whether a path of the function frees its first argument, or hands it as first argument to one of `enders`.
   bool EndsFirstArgument(const FunctionSummary& summary, const RoleMap& roles, const AddressSet& enders) const;
+  void SummarizeCallers(const std::vector<std::uint64_t>& targets, const RoleMap& roles,
+                        std::map<std::uint64_t, FunctionSummary>& summaries);
+  bool Says(const FunctionSummary& summary, std::string_view word) const;
   bool Forwards(const FunctionSummary& summary, const AddressSet& enders) const;
 
   const Image& image_;

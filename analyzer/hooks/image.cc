@@ -26,8 +26,10 @@ absl::StatusOr<Image> Image::Load(const std::string& path) {
   const ElfSection* text_section = file->FindSection(".text");
   if (text_section != nullptr && text_section->type == SHT_NOBITS) text_section = nullptr;
   for (const ElfSegment& segment : file->segments()) {
-    if (segment.type != PT_LOAD || segment.file_size == 0) continue;
+    if (segment.type != PT_LOAD) continue;
     const bool executable = (segment.flags & PF_X) != 0;
+    if (!executable) image.data_ranges_.emplace_back(segment.address, segment.address + segment.memory_size);
+    if (segment.file_size == 0) continue;
     std::uint64_t offset = segment.offset, address = segment.address, size = segment.file_size;
     if (executable && text_section != nullptr && text_section->address >= address &&
         text_section->address + text_section->size <= address + size) {
@@ -46,6 +48,7 @@ absl::StatusOr<Image> Image::Load(const std::string& path) {
     }
   }
   image.ReadSymbols(*file);
+  image.ReadStubs(*file);
   image.ReadDescribedStarts(*file);
   return image;
 }
@@ -71,6 +74,52 @@ void Image::ReadSymbols(const ElfFile& file) {
   });
   const auto same = [](const Symbol& a, const Symbol& b) { return a.address == b.address && a.name == b.name; };
   functions_.erase(std::unique(functions_.begin(), functions_.end(), same), functions_.end());
+}
+
+void Image::ReadStubs(const ElfFile& file) {
+  const ElfSection* const relocations = file.FindSection(".rela.plt");
+  if (relocations == nullptr || relocations->link >= file.sections().size()) return;
+  const auto entries = file.ReadSection(*relocations);
+  const auto symbols = file.ReadSection(file.sections()[relocations->link]);
+  if (!entries.ok() || !symbols.ok()) return;
+  absl::flat_hash_map<std::uint64_t, std::uint64_t> slots;  // of the global offset table -> function
+  for (std::size_t at = 0; at + sizeof(Elf64_Rela) <= entries->size(); at += sizeof(Elf64_Rela)) {
+    Elf64_Rela entry;
+    std::memcpy(&entry, entries->data() + at, sizeof entry);
+    const std::size_t symbol_at = ELF64_R_SYM(entry.r_info) * sizeof(Elf64_Sym);
+    if (symbol_at + sizeof(Elf64_Sym) > symbols->size()) continue;
+    Elf64_Sym symbol;
+    std::memcpy(&symbol, symbols->data() + symbol_at, sizeof symbol);
+    if (symbol.st_value != 0) slots[entry.r_offset] = symbol.st_value;
+  }
+  for (const ElfSection& section : file.sections()) {
+    if (section.name != ".plt" && section.name != ".plt.sec") continue;
+    const auto code = file.ReadSection(section);
+    if (!code.ok()) continue;
+    constexpr std::size_t kStub = 16, kJumpThroughSlot = 6;  // jmp *disp32(%rip)
+    for (std::size_t at = 0; at + kJumpThroughSlot <= code->size(); ++at) {
+      if ((*code)[at] != 0xff || (*code)[at + 1] != 0x25) continue;
+      std::int32_t displacement;
+      std::memcpy(&displacement, code->data() + at + 2, sizeof displacement);
+      const auto slot = slots.find(section.address + at + kJumpThroughSlot + static_cast<std::int64_t>(displacement));
+      if (slot != slots.end()) stubs_[(section.address + at) & ~(kStub - 1)] = slot->second;
+    }
+  }
+}
+
+std::string_view Image::TextAt(std::uint64_t address) const {
+  constexpr std::size_t kLongest = 200;
+  for (const Region& region : data_) {
+    if (!region.Holds(address)) continue;
+    const auto* const text = reinterpret_cast<const char*>(region.bytes.data() + (address - region.address));
+    return {text, strnlen(text, std::min<std::size_t>(kLongest, region.end() - address))};
+  }
+  return {};
+}
+
+bool Image::HoldsData(std::uint64_t address) const {
+  return std::any_of(data_ranges_.begin(), data_ranges_.end(),
+                     [address](const auto& range) { return address >= range.first && address < range.second; });
 }
 
 void Image::ReadDescribedStarts(const ElfFile& file) {

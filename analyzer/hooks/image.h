@@ -48,18 +48,34 @@ class Image {
   [[nodiscard]] std::optional<std::uint64_t> Word(std::uint64_t address) const;
   // The symbols at an address, "" where there is none.
   [[nodiscard]] std::string NameAt(std::uint64_t address) const;
+  // Where a branch to `address` ends up: through the procedure linkage table, for a function that this file defines
+  // itself.
+  [[nodiscard]] std::uint64_t Resolve(std::uint64_t address) const {
+    const auto it = stubs_.find(address);
+    return it == stubs_.end() ? address : it->second;
+  }
+  // Stub address -> function of this file.
+  [[nodiscard]] const absl::flat_hash_map<std::uint64_t, std::uint64_t>& stubs() const { return stubs_; }
+  // The string at an address of the data, at most 200 bytes of it; "" where there is none.
+  [[nodiscard]] std::string_view TextAt(std::uint64_t address) const;
+  // Whether a loaded segment that is not executable holds the address, the part that the file leaves to be zeroed
+  // included.
+  [[nodiscard]] bool HoldsData(std::uint64_t address) const;
   // Whether a string of the read-only data contains `text`.
   [[nodiscard]] bool HasText(std::string_view text) const;
 
  private:
   void ReadSymbols(const ElfFile& file);
+  void ReadStubs(const ElfFile& file);
   void ReadDescribedStarts(const ElfFile& file);
 
   std::vector<Bytes> storage_;
   Region text_{};
   std::vector<Region> data_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> data_ranges_;  // begin and end in memory
   std::vector<Symbol> functions_;
   std::vector<std::uint64_t> described_starts_;
+  absl::flat_hash_map<std::uint64_t, std::uint64_t> stubs_;
   Bytes build_id_;
   bool position_independent_ = false;
 };

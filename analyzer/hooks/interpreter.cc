@@ -9,8 +9,7 @@
 namespace leaktrace::hooks {
 namespace {
 
-constexpr int kMaxVisits = 5;              // of one branch target within a function
-constexpr std::size_t kMaxSteps = 30'000;  // instructions of a function, over all paths
+constexpr int kMaxVisits = 5;  // of one branch target within a function
 constexpr std::size_t kMaxPathLength = 3'000;
 constexpr std::size_t kMaxPaths = 2'000;
 constexpr std::size_t kLongestInstruction = 15;
@@ -107,6 +106,28 @@ const cs_insn* Interpreter::Decode(std::uint64_t address) {
   return it->second;
 }
 
+std::optional<std::uint64_t> Interpreter::StraightBefore(std::uint64_t address, const Extent& extent, unsigned kept) {
+  const cs_insn* before = nullptr;
+  for (std::uint64_t pc = extent.begin; pc < address;) {
+    before = Decode(pc);
+    if (before == nullptr) return std::nullopt;
+    pc += before->size;
+    if (pc > address) return std::nullopt;
+  }
+  if (before == nullptr || before->id == X86_INS_RET || before->id == X86_INS_CALL ||
+      cs_insn_group(handle_, before, CS_GRP_JUMP)) {
+    return std::nullopt;
+  }
+  cs_regs read, written;
+  std::uint8_t read_count = 0, written_count = 0;
+  if (cs_regs_access(handle_, before, read, &read_count, written, &written_count) != CS_ERR_OK) return std::nullopt;
+  for (int i = 0; i < written_count; ++i) {
+    const RegisterName name = NameOf(written[i]);
+    if (name.number >= 0 && (kept >> name.number & 1) != 0) return std::nullopt;
+  }
+  return before->address;
+}
+
 void Interpreter::ForEachBranch(std::uint64_t address, absl::Span<const std::uint8_t> code,
                                 const std::function<void(std::uint64_t, std::uint64_t, bool)>& visit) {
   cs_insn* const insn = cs_malloc(handle_);
@@ -120,7 +141,7 @@ void Interpreter::ForEachBranch(std::uint64_t address, absl::Span<const std::uin
     const bool call = insn->id == X86_INS_CALL;
     if (!call && insn->id != X86_INS_JMP) continue;
     const cs_x86_op& operand = insn->detail->x86.operands[0];
-    if (operand.type == X86_OP_IMM) visit(insn->address, static_cast<std::uint64_t>(operand.imm), call);
+    if (operand.type == X86_OP_IMM) visit(insn->address, image_.Resolve(static_cast<std::uint64_t>(operand.imm)), call);
   }
   cs_free(insn, 1);
 }
@@ -129,7 +150,7 @@ ExpressionId Interpreter::Unknown(std::uint64_t address, int which) {
   return pool_.Leaf(Operation::kUnknown, static_cast<std::int64_t>(address * 32 + static_cast<std::uint64_t>(which)));
 }
 
-FunctionSummary Interpreter::Run(const Extent& extent) {
+FunctionSummary Interpreter::Run(const Extent& extent, std::size_t max_steps) {
   State start;
   start.pc = extent.begin;
   for (int i = 0; i < kRegisters; ++i) start.registers[static_cast<std::size_t>(i)] = Unknown(extent.begin, i);
@@ -138,7 +159,7 @@ FunctionSummary Interpreter::Run(const Extent& extent) {
         pool_.Leaf(Operation::kArgument, i);
   }
   start.registers[kRsp] = pool_.Leaf(Operation::kStack, 0);
-  return Explore(std::move(start), extent);
+  return Explore(std::move(start), extent, max_steps);
 }
 
 // Instructions are found by decoding from some bytes before: x86 code falls into step after a few instructions,
@@ -175,7 +196,7 @@ FunctionSummary Interpreter::RunAround(std::uint64_t address, bool loosely) {
   return summary;
 }
 
-FunctionSummary Interpreter::Explore(State start, const Extent& extent) {
+FunctionSummary Interpreter::Explore(State start, const Extent& extent, std::size_t max_steps) {
   FunctionSummary summary;
   summary.begin = extent.begin;
   summary.end = extent.end;
@@ -187,7 +208,7 @@ FunctionSummary Interpreter::Explore(State start, const Extent& extent) {
     std::vector<State>& pending = fresh.empty() ? repeated : fresh;
     State state = std::move(pending.back());
     pending.pop_back();
-    if (summary.instructions > kMaxSteps || summary.paths.size() >= kMaxPaths) {
+    if (summary.instructions > max_steps || summary.paths.size() >= kMaxPaths) {
       summary.complete = false;
       break;
     }
@@ -200,8 +221,11 @@ FunctionSummary Interpreter::Explore(State start, const Extent& extent) {
       const std::uint64_t before = state.pc;
       Execute(*insn, state, extent, forks, ended);
       for (State& fork : forks) (visits.contains(fork.pc) ? repeated : fresh).push_back(std::move(fork));
-      if (state.pc != before + insn->size && ++visits[state.pc] > kMaxVisits) break;
-      if (summary.instructions > kMaxSteps) break;
+      const bool straight = state.pc == before + insn->size;
+      if (!straight && ++visits[state.pc] > kMaxVisits) break;
+      // Past a call that does not return another function begins.
+      if (straight && state.pc == extent.end) break;
+      if (summary.instructions > max_steps) break;
     }
     summary.paths.push_back(std::move(state.path));
   }
@@ -257,7 +281,7 @@ void Interpreter::ExecuteJump(const cs_insn& insn, State& state, const Extent& e
     event.arguments[i] = state.registers[static_cast<std::size_t>(kArguments[i])];
   }
   if (operand.type == X86_OP_IMM) {
-    const auto target = static_cast<std::uint64_t>(operand.imm);
+    const auto target = image_.Resolve(static_cast<std::uint64_t>(operand.imm));
     if (!unwound || extent.Holds(target)) {
       state.pc = target;
       return;
@@ -277,7 +301,7 @@ void Interpreter::ExecuteJump(const cs_insn& insn, State& state, const Extent& e
 void Interpreter::ExecuteCall(const cs_insn& insn, State& state) {
   const cs_x86_op& operand = insn.detail->x86.operands[0];
   CallEvent event{insn.address, 0, false, {}, pool_.Leaf(Operation::kCall, static_cast<std::int64_t>(insn.address))};
-  if (operand.type == X86_OP_IMM) event.target = static_cast<std::uint64_t>(operand.imm);
+  if (operand.type == X86_OP_IMM) event.target = image_.Resolve(static_cast<std::uint64_t>(operand.imm));
   for (std::size_t i = 0; i < kArguments.size(); ++i) {
     event.arguments[i] = state.registers[static_cast<std::size_t>(kArguments[i])];
   }
@@ -417,6 +441,21 @@ void Interpreter::NoteTest(State& state, ExpressionId value) {
   if (const int argument = pool_.Argument(value); argument >= 0) state.path.tested_arguments |= 1u << argument;
 }
 
+// Whether it asks if its first argument is one particular object: `heap == &_mi_heap_empty`, `heap ==
+// heap->subproc->heap_main`.
+void Interpreter::NoteIdentity(State& state, ExpressionId left, ExpressionId right) {
+  const ExpressionId first = pool_.Leaf(Operation::kArgument, 0);
+  for (const auto& [one, other] : {std::pair{left, right}, std::pair{right, left}}) {
+    if (one != first || other == first) continue;
+    const Expression& e = pool_[other];
+    const bool in_table = e.operation == Operation::kLoad && pool_.IsConstant(e.a);  // the global offset table
+    const bool fixed =
+        in_table || (e.operation == Operation::kConstant && image_.HoldsData(static_cast<std::uint64_t>(e.value)));
+    const bool through = e.operation == Operation::kLoad && pool_.Contains(other, first, true);
+    state.path.compares_itself |= fixed || through;
+  }
+}
+
 void Interpreter::ReadModifyWrite(const cs_insn& insn, State& state) {
   const cs_x86& x86 = insn.detail->x86;
   const cs_x86_op& target = x86.operands[0];
@@ -515,6 +554,7 @@ void Interpreter::ExecuteData(const cs_insn& insn, State& state, std::vector<Sta
     case X86_INS_CMP: {
       const ExpressionId left = Read(insn, op[0], state), right = Read(insn, op[1], state);
       if (pool_.IsConstant(right, 0)) NoteTest(state, left);
+      NoteIdentity(state, left, right);
       return;
     }
     case X86_INS_NOP:

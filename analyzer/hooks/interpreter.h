@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -20,17 +21,23 @@ namespace leaktrace::hooks {
 
 class Interpreter {
  public:
+  static constexpr std::size_t kMaxSteps = 30'000;  // instructions of a function, over all paths
+
   Interpreter(const Image& image, const FunctionFinder& finder, ExpressionPool& pool);
   ~Interpreter();
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
 
   // The function that begins at extent.begin.
-  FunctionSummary Run(const Extent& extent);
+  FunctionSummary Run(const Extent& extent, std::size_t max_steps = kMaxSteps);
   // The instructions that lead to `address` and a few after it, straight on, with nothing known of the registers: one
   // path. For sites that Run does not reach, and, with `loosely`, to tell quickly what is worth a Run: then a store of
   // *x to a list's head counts as a pop whatever x is.
   FunctionSummary RunAround(std::uint64_t address, bool loosely);
+
+  // The instruction right before `address`, if control can only fall from it into `address` and it writes none of the
+  // general registers in `kept` (bits by hardware number).
+  std::optional<std::uint64_t> StraightBefore(std::uint64_t address, const Extent& extent, unsigned kept);
 
   // Direct calls and jumps in `code`, decoded from its first byte on: visit(address, target, is a call).
   void ForEachBranch(std::uint64_t address, absl::Span<const std::uint8_t> code,
@@ -45,7 +52,7 @@ class Interpreter {
     int base_register = -1;
   };
   const cs_insn* Decode(std::uint64_t address);
-  FunctionSummary Explore(State start, const Extent& extent);
+  FunctionSummary Explore(State start, const Extent& extent, std::size_t max_steps);
   // Executes one instruction; the next addresses are appended to `next` (none: the path ended).
   void Execute(const cs_insn& insn, State& state, const Extent& extent, std::vector<State>& forks, bool& ended);
   void ExecuteCall(const cs_insn& insn, State& state);
@@ -54,6 +61,7 @@ class Interpreter {
   void ReadModifyWrite(const cs_insn& insn, State& state);
   void NoteFill(const cs_insn& insn, State& state);
   void NoteTest(State& state, ExpressionId value);
+  void NoteIdentity(State& state, ExpressionId left, ExpressionId right);
   void NoteMask(State& state, ExpressionId a, ExpressionId b);
 
   ExpressionId Address(const cs_insn& insn, const cs_x86_op& operand, const State& state);

@@ -25,6 +25,7 @@ using format::HookRole;
 constexpr int kRounds = 6;           // of deriving roles from roles
 constexpr std::uint64_t kNear = 32;  // bytes between a list's store and its count's update
 constexpr std::size_t kMaxPrologue = 64;
+constexpr int kSiteSteps = 4;  // instructions before a site's store at which it may be watched
 
 struct Site {
   std::uint64_t address = 0;  // of the store to the list
@@ -47,8 +48,9 @@ class Search {
   std::vector<FoundAllocator> Run();
 
  private:
-  void Summarize(const std::vector<std::uint64_t>& candidates);
-  std::vector<PageShape> Shapes() const;
+  void FindUpdates();
+  void Summarize(const PageShape& shape);
+  std::vector<PageShape> Shapes();
   void CollectSites(const PageShape& shape);
   std::optional<FoundAllocator> Find(const PageShape& shape);
   void DeriveRoles(const RoleInference& inference);
@@ -59,7 +61,8 @@ class Search {
   void Cover(FoundAllocator& out);
   bool CoveredByCallers(std::uint64_t begin, const absl::flat_hash_set<std::uint64_t>& known, std::string& why) const;
   FoundEntry MakeEntry(std::uint64_t address, const Role& role) const;
-  FoundEntry MakeSite(const Function& function, const Site& site) const;
+  FoundEntry MakeSite(const Function& function, const Site& site);
+  void PrepareSite(FoundEntry& entry, const Function& function, const Site& site);
   void Prepare(FoundEntry& entry, const Extent& extent) const;
 
   const Image& image_;
@@ -67,7 +70,13 @@ class Search {
   ExpressionPool pool_;
   FunctionFinder finder_;
   Interpreter interpreter_;
-  std::vector<std::uint64_t> likely_;            // places where a list is updated beside a count
+  // A place where a list and a count of the same object change together.
+  struct Update {
+    std::uint64_t address;
+    Extent extent;
+    FunctionSummary loosely;
+  };
+  std::vector<Update> updates_;
   std::map<std::uint64_t, Function> functions_;  // by their first address
   // Of the shape that is being searched:
   PageShape shape_;
@@ -78,7 +87,7 @@ class Search {
 };
 
 std::vector<FoundAllocator> Search::Run() {
-  Summarize(scan_.CountUpdates());
+  FindUpdates();
   std::vector<FoundAllocator> found;
   for (const PageShape& shape : Shapes()) {
     if (auto allocator = Find(shape)) found.push_back(std::move(*allocator));
@@ -99,41 +108,54 @@ bool UpdatesList(const ExpressionPool& pool, const FunctionSummary& summary) {
   return false;
 }
 
-void Search::Summarize(const std::vector<std::uint64_t>& candidates) {
-  for (const std::uint64_t candidate : candidates) {
-    if (!UpdatesList(pool_, interpreter_.RunAround(candidate, true))) continue;
-    likely_.push_back(candidate);
-    const auto extent = finder_.Containing(candidate);
-    if (!extent || functions_.contains(extent->begin)) continue;
-    functions_[extent->begin] = {*extent, interpreter_.Run(*extent), {}};
+void Search::FindUpdates() {
+  for (const std::uint64_t candidate : scan_.CountUpdates()) {
+    FunctionSummary summary = interpreter_.RunAround(candidate, true);
+    if (!UpdatesList(pool_, summary)) continue;
+    if (const auto extent = finder_.Containing(candidate)) updates_.push_back({candidate, *extent, std::move(summary)});
   }
 }
 
 // Page layouts for which there are both pops and pushes that keep the same count.
-std::vector<PageShape> Search::Shapes() const {
-  std::map<std::pair<std::int64_t, std::int64_t>, std::size_t> pops, pushes;  // (list, count) -> functions
-  for (const auto& [begin, function] : functions_) {
-    std::set<std::tuple<bool, std::int64_t, std::int64_t>> seen;
-    for (const Path& path : function.summary.paths) {
+std::vector<PageShape> Search::Shapes() {
+  std::map<std::pair<std::int64_t, std::int64_t>, std::set<std::uint64_t>> pops, pushes;  // (list, count) -> functions
+  for (const Update& update : updates_) {
+    const FunctionSummary exact = interpreter_.RunAround(update.address, false);
+    for (const Path& path : exact.paths) {
       for (const ListOperation& list : path.lists) {
         for (const CountUpdate& count : path.counts) {
           if (count.offset == list.offset || pool_.Difference(count.count, list.list) != count.offset - list.offset)
             continue;
           const bool up = count.delta == 1 || count.delta == 0x10001;
-          if (list.push ? count.delta == -1 : up) seen.insert({list.push, list.offset, count.offset});
+          if (list.push ? count.delta != -1 : !up) continue;
+          (list.push ? pushes : pops)[{list.offset, count.offset}].insert(update.extent.begin);
         }
       }
     }
-    for (const auto& [push, list, count] : seen) ++(push ? pushes : pops)[{list, count}];
   }
   std::vector<PageShape> shapes;
-  for (const auto& [pop, pop_count] : pops) {
-    for (const auto& [push, push_count] : pushes) {
-      if (pop.second == push.second && pop.first != push.first && pop_count >= 2)
+  for (const auto& [pop, popping] : pops) {
+    for (const auto& [push, pushing] : pushes) {
+      if (pop.second == push.second && pop.first != push.first && popping.size() >= 2)
         shapes.push_back({pop.first, push.first, pop.second});
     }
   }
   return shapes;
+}
+
+// Runs the functions around updates of this shape.
+void Search::Summarize(const PageShape& shape) {
+  functions_.clear();
+  for (const Update& update : updates_) {
+    if (functions_.contains(update.extent.begin)) continue;
+    const auto fits = [&](const Path& path) {
+      return std::any_of(path.lists.begin(), path.lists.end(), [&](const ListOperation& list) {
+        return IsPop(pool_, list, path, shape) || IsPush(pool_, list, path, shape);
+      });
+    };
+    if (std::none_of(update.loosely.paths.begin(), update.loosely.paths.end(), fits)) continue;
+    functions_[update.extent.begin] = {update.extent, interpreter_.Run(update.extent), {}};
+  }
 }
 
 void Search::CollectSites(const PageShape& shape) {
@@ -158,10 +180,11 @@ void Search::CollectSites(const PageShape& shape) {
     collect(function.summary, function);
   }
   // Sites that no explored path reaches: run the instructions just before them.
-  for (const std::uint64_t candidate : likely_) {
-    const auto extent = finder_.Containing(candidate);
-    if (!extent) continue;
-    Function& function = functions_[extent->begin];
+  for (const Update& update : updates_) {
+    const std::uint64_t candidate = update.address;
+    const auto found = functions_.find(update.extent.begin);
+    if (found == functions_.end()) continue;
+    Function& function = found->second;
     const bool known = std::any_of(function.sites.begin(), function.sites.end(), [&](const Site& site) {
       return site.address + kNear > candidate && site.address < candidate + kNear;
     });
@@ -287,6 +310,7 @@ std::optional<FoundAllocator> Search::Find(const PageShape& shape) {
   shape_ = shape;
   members_.clear();
   roles_.clear();
+  Summarize(shape);
   CollectSites(shape);
   for (auto& [begin, function] : functions_) {
     if (!function.sites.empty()) members_[begin] = &function;
@@ -459,7 +483,7 @@ FoundEntry Search::MakeEntry(std::uint64_t address, const Role& role) const {
   return entry;
 }
 
-FoundEntry Search::MakeSite(const Function& function, const Site& site) const {
+FoundEntry Search::MakeSite(const Function& function, const Site& site) {
   FoundEntry entry;
   entry.hook.address = site.address;
   entry.hook.role = site.push ? HookRole::kFreeSite : HookRole::kAllocateSite;
@@ -476,7 +500,7 @@ FoundEntry Search::MakeSite(const Function& function, const Site& site) const {
     entry.refused = absl::StrFormat("%#x: its block or page is in no register", site.address);
     return entry;
   }
-  Prepare(entry, function.extent);
+  PrepareSite(entry, function, site);
   return entry;
 }
 
@@ -492,12 +516,27 @@ void Search::Prepare(FoundEntry& entry, const Extent& extent) const {
     entry.refused = absl::StrFormat("%#x: a branch goes into its first %d bytes", entry.hook.address, moved->displaced);
     return;
   }
+  entry.refused.clear();
   entry.hook.displaced_bytes = static_cast<std::uint8_t>(moved->displaced);
   entry.hook.relocated_bytes = static_cast<std::uint8_t>(moved->relocated);
   entry.hook.fixup_count = static_cast<std::uint8_t>(moved->fixup_count);
   std::copy(std::begin(moved->fixups), std::end(moved->fixups), std::begin(entry.hook.fixups));
   std::copy_n(code.data(), moved->displaced, entry.hook.original);
   std::copy(std::begin(moved->bytes), std::end(moved->bytes), std::begin(entry.hook.relocated));
+}
+
+// A site may be watched a little earlier too, as far back as its block and page are in the same registers: where a
+// branch goes to the instructions right after it, there is no room at the site itself.
+void Search::PrepareSite(FoundEntry& entry, const Function& function, const Site& site) {
+  Prepare(entry, function.extent);
+  std::uint64_t place = site.address;
+  const unsigned kept = 1u << site.block_register | 1u << site.page_register;
+  for (int back = 0; back < kSiteSteps && !entry.refused.empty(); ++back) {
+    const auto before = interpreter_.StraightBefore(place, function.extent, kept);
+    if (!before) return;
+    place = entry.hook.address = *before;
+    Prepare(entry, function.extent);
+  }
 }
 
 }  // namespace

@@ -122,18 +122,25 @@ bool RoleInference::Zeroes(const Path& path, ExpressionId block) const {
 
 void RoleInference::Gather(const Path& path, const RoleMap& roles, Facts& facts) const {
   if (!path.returns) return;
+  const auto is_result = [&](ExpressionId result, ExpressionId value) { return pool_.Contains(result, value, false); };
+  // memset and memcpy return their first argument, and compilers return that result for the block.
+  ExpressionId result = path.result;
+  for (const CallEvent& call : path.calls) {
+    if (call.result == result && !roles.contains(call.target)) result = call.arguments[0];
+  }
   const auto hands_out = [&](ExpressionId value) {
-    if (path.result == value || pool_.Contains(path.result, value, false)) return true;
-    return std::any_of(path.outs.begin(), path.outs.end(),
-                       [&](const OutStore& out) { return pool_.Contains(out.value, value, false); });
+    return is_result(path.result, value) || is_result(result, value) ||
+           std::any_of(path.outs.begin(), path.outs.end(),
+                       [&](const OutStore& out) { return is_result(out.value, value); });
   };
   const auto note_out = [&](ExpressionId value) {
-    if (pool_.Contains(path.result, value, false)) {
-      facts.adjusts |= path.result != value;
+    for (const ExpressionId returned : {path.result, result}) {
+      if (!is_result(returned, value)) continue;
+      facts.adjusts |= returned != value;
       return;
     }
     for (const OutStore& out : path.outs) {
-      if (pool_.Contains(out.value, value, false)) facts.outs |= 1u << out.argument;
+      if (is_result(out.value, value)) facts.outs |= 1u << out.argument;
     }
   };
   bool hands_block = false;
