@@ -69,7 +69,7 @@ bool HeapFunctions::EndsFirstArgument(const FunctionSummary& summary, const Role
   return Forwards(summary, enders);
 }
 
-RoleMap HeapFunctions::Find(const RoleMap& roles) {
+RoleMap HeapFunctions::Find(const RoleMap& roles, const absl::flat_hash_set<std::uint64_t>& members) {
   // What frees a page when its last block is freed: the functions in which a free ends after its push.
   std::vector<std::uint64_t> frees, page_frees, slow_paths;
   for (const auto& [address, role] : roles) {
@@ -99,7 +99,8 @@ RoleMap HeapFunctions::Find(const RoleMap& roles) {
   std::vector<std::uint64_t> targets(inner.begin(), inner.end());
   targets.insert(targets.end(), frees.begin(), frees.end());
   std::map<std::uint64_t, FunctionSummary> summaries;
-  SummarizeCallers(targets, roles, summaries);
+  AddressSet ends(frees.begin(), frees.end());
+  SummarizeCallers(targets, roles, ends, members, summaries);
   AddressSet enders;
   for (int level = 0; level < kLevels; ++level) {
     std::vector<std::uint64_t> found;
@@ -108,7 +109,8 @@ RoleMap HeapFunctions::Find(const RoleMap& roles) {
     }
     if (found.empty()) break;
     enders.insert(found.begin(), found.end());
-    SummarizeCallers(found, roles, summaries);
+    ends.insert(found.begin(), found.end());
+    SummarizeCallers(found, roles, ends, members, summaries);
   }
 
   AddressSet api;  // those that ask whether it is the main heap, or the empty one, that must not be ended
@@ -140,8 +142,10 @@ RoleMap HeapFunctions::Find(const RoleMap& roles) {
   return heaps;
 }
 
-// Adds the functions that branch to one of `targets`, but for targets that many do.
+// Adds the functions that branch to one of `targets`, but for targets that many do, and that can end their argument at
+// all: they call one of `ends`, or put blocks back themselves.
 void HeapFunctions::SummarizeCallers(const std::vector<std::uint64_t>& targets, const RoleMap& roles,
+                                     const AddressSet& ends, const AddressSet& members,
                                      std::map<std::uint64_t, FunctionSummary>& summaries) {
   const auto branches = scan_.BranchesTo(targets);
   std::map<std::uint64_t, std::size_t> uses;
@@ -150,7 +154,11 @@ void HeapFunctions::SummarizeCallers(const std::vector<std::uint64_t>& targets, 
     if (uses[branch.target] > kMaxUses) continue;
     const auto extent = finder_.Containing(branch.address);
     if (!extent || roles.contains(extent->begin) || summaries.contains(extent->begin)) continue;
-    summaries[extent->begin] = interpreter_.Run(*extent, kMaxSteps);
+    const auto callees = Callees(*extent);
+    const bool can =
+        members.contains(extent->begin) ||
+        std::any_of(callees.begin(), callees.end(), [&](std::uint64_t callee) { return ends.contains(callee); });
+    if (can) summaries[extent->begin] = interpreter_.Run(*extent, kMaxSteps);
   }
 }
 

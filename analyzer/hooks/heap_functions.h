@@ -27,7 +27,8 @@ class HeapFunctions {
       : image_(image), scan_(scan), finder_(finder), interpreter_(interpreter), pool_(pool), shape_(shape) {}
 
   // The heap functions of the allocator whose entries are `roles`, as roles kHeapDestroy and kHeapDelete.
-  RoleMap Find(const RoleMap& roles);
+  // `members`: functions with list operations of their own.
+  RoleMap Find(const RoleMap& roles, const absl::flat_hash_set<std::uint64_t>& members);
 
  private:
   using AddressSet = absl::flat_hash_set<std::uint64_t>;
@@ -36,8 +37,8 @@ class HeapFunctions {
   AddressSet Closure(const std::vector<std::uint64_t>& roots, const RoleMap& roles) const;
   // Whether a path of the function frees its first argument, or hands it as first argument to one of `enders`.
   bool EndsFirstArgument(const FunctionSummary& summary, const RoleMap& roles, const AddressSet& enders) const;
-  void SummarizeCallers(const std::vector<std::uint64_t>& targets, const RoleMap& roles,
-                        std::map<std::uint64_t, FunctionSummary>& summaries);
+  void SummarizeCallers(const std::vector<std::uint64_t>& targets, const RoleMap& roles, const AddressSet& ends,
+                        const AddressSet& members, std::map<std::uint64_t, FunctionSummary>& summaries);
   bool Says(const FunctionSummary& summary, std::string_view word) const;
   bool Forwards(const FunctionSummary& summary, const AddressSet& enders) const;
 

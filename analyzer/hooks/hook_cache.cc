@@ -31,7 +31,7 @@ struct CacheHeader {
 };
 
 // Grows when discovery finds other things than before.
-constexpr std::uint32_t kDiscoveryVersion = 2;
+constexpr std::uint32_t kDiscoveryVersion = 3;
 constexpr std::uint32_t kVersion = format::kHookMapVersion << 16 | kDiscoveryVersion;
 
 std::uint32_t ChecksumOf(const HookMap& map) {

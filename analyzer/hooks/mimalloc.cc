@@ -323,7 +323,9 @@ std::optional<FoundAllocator> Search::Find(const PageShape& shape) {
       std::any_of(roles_.begin(), roles_.end(), [](const auto& role) { return role.second.role == HookRole::kFree; });
   if (!allocates || !frees) return std::nullopt;
   AddAdjusters(inference);
-  heaps_ = HeapFunctions(image_, scan_, finder_, interpreter_, pool_, shape).Find(roles_);
+  absl::flat_hash_set<std::uint64_t> members;
+  for (const auto& [begin, function] : members_) members.insert(begin);
+  heaps_ = HeapFunctions(image_, scan_, finder_, interpreter_, pool_, shape).Find(roles_, members);
   FoundAllocator out;
   out.name = Generation();
   FindBlockSize(shape, out);
