@@ -55,12 +55,10 @@ void LoadAgent(const std::string& library, std::vector<std::string>& environment
   const std::string agent = (std::filesystem::path(library).parent_path() / "leaktrace/agent.cjs").string();
   std::error_code error;
   if (!std::filesystem::exists(agent, error)) return;
-  const auto add = [&](const char* name, const std::string& option) {
-    const std::string before = GetVariable(environment, name);
-    SetVariable(environment, name, before.empty() ? option : absl::StrCat(before, " ", option));
-  };
-  add("NODE_OPTIONS", absl::StrCat("--require=", agent));
-  add("BUN_OPTIONS", absl::StrCat("--preload ", agent));  // Bun 1.2 does not know it with an equals sign
+  const std::string before = GetVariable(environment, "NODE_OPTIONS");
+  SetVariable(environment, "NODE_OPTIONS", absl::StrCat(before, before.empty() ? "" : " ", "--require=", agent));
+  // Known to every release of Bun since 1.2; BUN_OPTIONS is not.
+  if (GetVariable(environment, "BUN_INSPECT_PRELOAD").empty()) SetVariable(environment, "BUN_INSPECT_PRELOAD", agent);
 }
 
 std::uint64_t RealtimeNow() {
