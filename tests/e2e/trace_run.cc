@@ -53,6 +53,15 @@ Trace ReadTrace(const fs::path& path) {
   return trace;
 }
 
+// The value at a pointer such as "/program/pid"; the fallback where it is absent or null, as facts are that nobody
+// knows.
+template <typename T>
+T ValueAt(const json& object, const std::string& pointer, T fallback) {
+  const json::json_pointer place(pointer);
+  if (!object.contains(place) || object[place].is_null()) return fallback;
+  return object[place].get<T>();
+}
+
 bool NamesFunction(const json& site, const std::string& function) {
   const auto stack = site.find("stack");
   if (stack == site.end()) return false;
@@ -92,9 +101,9 @@ TempDirectory::~TempDirectory() {
 }
 
 std::string Trace::executable() const {
-  return fs::path(report.value(json::json_pointer("/program/executable"), "")).filename().string();
+  return fs::path(ValueAt(report, "/program/executable", std::string())).filename().string();
 }
-std::int64_t Trace::pid() const { return report.value(json::json_pointer("/program/pid"), std::int64_t{0}); }
+std::int64_t Trace::pid() const { return ValueAt(report, "/program/pid", std::int64_t{0}); }
 SiteTotal Trace::Live(const std::string& function) const { return Total(report, "live", function); }
 SiteTotal Trace::Mappings(const std::string& function) const { return Total(report, "mappings", function); }
 
