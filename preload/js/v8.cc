@@ -129,6 +129,20 @@ void OnCodeEvent(const JitCodeEvent* event) {
 // taken for what is captured after it.
 void OnFullCollection(void*, int, int, void*) { ++engine_state.epoch; }
 
+// True from V8 12 on (Node 22), which has no copies of the builtins. False where the version is not known.
+bool RunsBuiltinsInPlace() {
+  using Version = const char* (*)();
+  const auto version = reinterpret_cast<Version>(dlsym(RTLD_DEFAULT, "_ZN2v82V810GetVersionEv"));
+  if (version == nullptr) {
+    ForgetLoaderError();
+    return false;
+  }
+  int major = 0;
+  for (const char* at = version(); *at >= '0' && *at <= '9'; ++at) major = 10 * major + (*at - '0');
+  constexpr int kFirstInPlace = 12;
+  return major >= kFirstInPlace;
+}
+
 // Node 20 runs a copy of the executable's builtins that lies in the isolate's code range; V8 reports the executable's
 // addresses.
 void FindEmbeddedCopy(void* isolate) {
@@ -141,17 +155,27 @@ void FindEmbeddedCopy(void* isolate) {
   const auto begin = reinterpret_cast<std::uintptr_t>(range);
   state.code = {begin, begin + range_bytes};
   constexpr std::size_t kPage = 4096, kSample = 256;
-  if (embedded_bytes < kSample) return;
+  if (embedded_bytes < kSample || RunsBuiltinsInPlace()) return;
   // The copy begins at a page of the range. Parts of the range are not readable, so the kernel reads for us.
   unsigned char sample[kSample];
   struct Vector {
     void* base;
     std::size_t bytes;
   };
-  for (std::uintptr_t at = begin; at + embedded_bytes <= begin + range_bytes; at += kPage) {
+  const auto read = [&sample](std::uintptr_t at) {
     const Vector local{sample, kSample}, remote{reinterpret_cast<void*>(at), kSample};
-    const long read = Syscall(SYS_process_vm_readv, ProcessId(), Argument(&local), 1, Argument(&remote), 1, 0);
-    if (read != static_cast<long>(kSample) || __builtin_memcmp(sample, embedded, kSample) != 0) continue;
+    return Syscall(SYS_process_vm_readv, process.pid, Argument(&local), 1, Argument(&remote), 1, 0) ==
+           static_cast<long>(kSample);
+  };
+  for (std::uintptr_t at = begin; at + embedded_bytes <= begin + range_bytes; at += kPage) {
+    // Most of the range is reserved only: where a copy that began here would end in such memory, so would every one
+    // that began before that.
+    const std::uintptr_t end = at + embedded_bytes - kSample;
+    if (!read(end)) {
+      at = end & ~(kPage - 1);
+      continue;
+    }
+    if (!read(at) || __builtin_memcmp(sample, embedded, kSample) != 0) continue;
     state.embedded_copy = {at, at + embedded_bytes};
     state.to_embedded = reinterpret_cast<std::uintptr_t>(embedded) - at;
     return;
