@@ -1,6 +1,7 @@
 #include "analyzer/hooks/heap_functions.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 #include "absl/strings/str_format.h"
@@ -28,6 +29,20 @@ std::vector<std::uint64_t> HeapFunctions::Callees(const Extent& extent) const {
   std::sort(callees.begin(), callees.end());
   callees.erase(std::unique(callees.begin(), callees.end()), callees.end());
   return callees;
+}
+
+// By the raw bytes: a match may lie inside of another instruction.
+bool HeapFunctions::MayBranchTo(const Extent& extent, const AddressSet& targets) const {
+  constexpr std::size_t kBranch = 5;
+  const auto code = image_.Code(extent.begin, extent.end - extent.begin);
+  for (std::size_t i = 0; i + kBranch <= code.size(); ++i) {
+    if ((code[i] & 0xfe) != 0xe8) continue;
+    std::int32_t displacement;
+    std::memcpy(&displacement, code.data() + i + 1, sizeof displacement);
+    if (targets.contains(image_.Resolve(extent.begin + i + kBranch + static_cast<std::int64_t>(displacement))))
+      return true;
+  }
+  return false;
 }
 
 HeapFunctions::AddressSet HeapFunctions::Closure(const std::vector<std::uint64_t>& roots, const RoleMap& roles) const {
@@ -154,10 +169,7 @@ void HeapFunctions::SummarizeCallers(const std::vector<std::uint64_t>& targets, 
     if (uses[branch.target] > kMaxUses) continue;
     const auto extent = finder_.Containing(branch.address);
     if (!extent || roles.contains(extent->begin) || summaries.contains(extent->begin)) continue;
-    const auto callees = Callees(*extent);
-    const bool can =
-        members.contains(extent->begin) ||
-        std::any_of(callees.begin(), callees.end(), [&](std::uint64_t callee) { return ends.contains(callee); });
+    const bool can = members.contains(extent->begin) || MayBranchTo(*extent, ends);
     if (can) summaries[extent->begin] = interpreter_.Run(*extent, kMaxSteps);
   }
 }

@@ -34,6 +34,7 @@ class HeapFunctions {
   using AddressSet = absl::flat_hash_set<std::uint64_t>;
   // Direct callees (calls, and jumps to other functions) of the function at an address.
   std::vector<std::uint64_t> Callees(const Extent& extent) const;
+  bool MayBranchTo(const Extent& extent, const AddressSet& targets) const;
   AddressSet Closure(const std::vector<std::uint64_t>& roots, const RoleMap& roles) const;
   // Whether a path of the function frees its first argument, or hands it as first argument to one of `enders`.
   bool EndsFirstArgument(const FunctionSummary& summary, const RoleMap& roles, const AddressSet& enders) const;
