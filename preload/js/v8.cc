@@ -244,11 +244,12 @@ bool DescribeV8Frame(ThreadState& thread, std::uintptr_t pc, std::uintptr_t fp, 
 }
 
 // A frame of Sparkplug or Maglev code gives its function but not the line of its call, an inlined frame is not there at
-// all, and a function that was compiled lazily has no line table.
+// all, and a function that was compiled lazily has no line table; nor, in Node 24, has some code that TurboFan made on
+// another thread.
 void MakeV8Exact() {
   if (api.set_flags == nullptr) return;
-  for (const char* flag :
-       {"--no-sparkplug", "--no-maglev", "--no-turbo-inlining", "--no-enable-lazy-source-positions"}) {
+  for (const char* flag : {"--no-sparkplug", "--no-maglev", "--no-turbo-inlining", "--no-enable-lazy-source-positions",
+                           "--no-concurrent-recompilation"}) {
     api.set_flags(flag);
   }
 }

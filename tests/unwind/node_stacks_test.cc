@@ -20,7 +20,7 @@ class NodeStacks : public testing::TestWithParam<const char*> {};
 TEST_P(NodeStacks, AreThoseOfLibunwindAndReachTheirEnd) {
   const e2e::TempDirectory directory;
   const std::string result_path = directory.path() / "result";
-  e2e::Process node({e2e::Runtime("node", GetParam()), LEAKTRACE_SOURCES "/tests/unwind/mixed_load.cjs", "40"},
+  e2e::Process node({e2e::Runtime("node", GetParam()), LEAKTRACE_SOURCES "/tests/unwind/mixed_load.cjs", "100"},
                     {.environment = {{"LD_PRELOAD", LEAKTRACE_COMPARE_LIBRARY}, {"LEAKTRACE_COMPARE", result_path}}});
   const e2e::ProcessResult result = node.Finish();
   ASSERT_EQ(result.exit_status, 0);
