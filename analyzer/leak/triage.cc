@@ -91,6 +91,10 @@ Growth Triage(const ProcessHistory& process, const Window& window) {
     growth.js_heap_used = Difference(js_before->heap_used, js_after->heap_used);
     growth.external = Difference(js_before->external, js_after->external);
     js_total = Difference(js_before->heap_total, js_after->heap_total);
+    // Bun counts the native memory of objects as used heap.
+    if (process.runtime == "bun" && growth.js_heap_used.has_value()) {
+      growth.js_heap_used = *growth.js_heap_used - growth.external.value_or(0);
+    }
   }
   if (!sampled) {
     growth.js_heap = js_total.value_or(js_blocks + js_mapped);

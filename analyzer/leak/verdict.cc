@@ -50,16 +50,36 @@ Sums SumUp(const std::vector<Suspect>& suspects, const Window& window) {
   return sums;
 }
 
+// Where the runtime reports about as much new external memory as blocks leak, objects hold these blocks, whatever their
+// stacks say.
+void AttributeToExternal(std::vector<Suspect>& suspects, const Growth& growth) {
+  double leaked = 0;
+  for (const Suspect& suspect : suspects) {
+    if (suspect.evidence.kind == Class::kLeak && suspect.memory == Memory::kHeap)
+      leaked += suspect.evidence.growth_bytes;
+  }
+  if (leaked <= 0 || growth.external.value_or(0) < 0.7 * leaked) return;
+  for (Suspect& suspect : suspects) {
+    if (suspect.owner == Owner::kNative && suspect.evidence.growth_bytes > 0.5 * leaked)
+      suspect.owner = Owner::kJsObject;
+  }
+}
+
 // The steady growth of the JavaScript heap: of its live objects where the runtime reports them, else of the memory that
 // it takes.
 double JsHeapRise(const ProcessHistory& process, const Window& window, const Growth& growth) {
   std::vector<std::pair<double, double>> used, blocks;
   for (const JsHeapSample& sample : process.js_heap) {
-    if (sample.heap_used.has_value()) used.emplace_back(sample.time, static_cast<double>(*sample.heap_used));
+    if (!sample.heap_used.has_value()) continue;
+    const std::uint64_t external =
+        process.runtime == "bun" ? std::min(sample.external.value_or(0), *sample.heap_used) : 0;
+    used.emplace_back(sample.time, static_cast<double>(*sample.heap_used - external));
   }
   for (const TimelinePoint& point : process.timeline) {
     blocks.emplace_back(point.time, static_cast<double>(point.js_live_bytes + point.js_mapped_bytes));
   }
+  // Where the program marked its phases, the heap was collected before the samples at their begins.
+  if (window.marked && growth.js_heap_used.has_value()) return *growth.js_heap_used;
   if (const auto rise = SteadyRise(used, process, window)) return *rise;
   if (growth.js_heap_used.has_value()) return *growth.js_heap_used;
   return SteadyRise(blocks, process, window).value_or(0);
@@ -218,7 +238,9 @@ void Decide(Verdict& verdict, const ProcessHistory& process, const Window& windo
   const double rss =
       verdict.growth.rss.value_or(0) - verdict.growth.files.value_or(0) - verdict.growth.tracer.value_or(0);
   // Objects drag native memory along, and a native leak drags along the objects that wrap it: the larger is the cause.
-  const bool js_heap_leads = sums.js_heap > std::max(kJsHeapMatters, 2 * blocks);
+  // Pages of the heap are a rougher measure than its live objects.
+  const double most = (verdict.growth.js_heap_used.has_value() ? 0.75 : 2) * blocks;
+  const bool js_heap_leads = sums.js_heap > std::max(kJsHeapMatters, most);
   if (blocks > 0 && !js_heap_leads) {
     SayNativeLeak(verdict, sums, suspects, candidates);
   } else if (sums.mappings > kMegabyte && sums.mappings > kShareOfGrowth * std::max(rss, sums.js_heap)) {
@@ -313,6 +335,7 @@ absl::StatusOr<Analysis> Analyze(const ProcessHistory& process, std::span<const 
   analysis.verdict.unit = window->unit;
   analysis.verdict.units = window->units;
   analysis.verdict.growth = Triage(process, *window);
+  AttributeToExternal(analysis.suspects, analysis.verdict.growth);
   Decide(analysis.verdict, process, *window, analysis.suspects, candidates);
   if (analysis.verdict.kind == Kind::kJsHeapGrowth) AttributeToObjects(analysis.suspects);
   AddNotes(analysis.verdict, process, *window);

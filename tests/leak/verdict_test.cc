@@ -154,6 +154,20 @@ TEST(VerdictTest, BuffersAreNativeMemoryThatJavaScriptOwns) {
   EXPECT_EQ(analysis.suspects[0].owner, Owner::kJsObject);
 }
 
+TEST(VerdictTest, ExternalMemoryTellsWhoseBlocksWithoutNamesAre) {
+  Scene scene;
+  scene.Add({"malloc", "", "js:keep"}, Evenly(10, 90, 8000, 16384));
+  scene.SetJsHeap([](double time) {
+    JsHeapSample sample;
+    sample.external = static_cast<std::uint64_t>(16384 * 100 * std::clamp(time - 10, 0.0, 80.0));
+    sample.heap_used = 5'000'000;
+    return sample;
+  });
+  const Analysis analysis = scene.Run();
+  EXPECT_EQ(analysis.verdict.kind, Kind::kNativeLeak) << analysis.verdict.summary;
+  EXPECT_TRUE(analysis.verdict.owned_by_js);
+}
+
 TEST(VerdictTest, ALeakThatPinsBuffersIsNamedBeforeThem) {
   Scene scene;
   scene.Add({"calloc", "v8::internal::BackingStore::Allocate", "js:compress"}, Evenly(10, 90, 8000, 1024));
