@@ -163,6 +163,7 @@ struct Case {
   const char* runtime;
   const char* version;
 };
+void PrintTo(const Case& runtime, std::ostream* out) { *out << runtime.runtime << " " << runtime.version; }
 
 class JsTruth : public ::testing::TestWithParam<Case> {};
 
