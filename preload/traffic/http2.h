@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "preload/traffic/frame_reader.h"
+
 namespace leaktrace::preload {
 
 // A HEADERS frame on a new stream is a request; on a known one it holds trailers. Source: RFC 9113
@@ -17,10 +19,8 @@ class Http2Follower {
   static constexpr std::uint32_t kPrefaceRest = 8;  // "\r\nSM\r\n\r\n": what follows the preface's first line
   static constexpr unsigned kHeaderBytes = 9;
 
-  std::uint32_t skip_ = kPrefaceRest;  // bytes before the next frame's header
+  FrameReader<kHeaderBytes> frames_{kPrefaceRest};
   std::uint32_t last_stream_ = 0;
-  std::uint8_t kept_ = 0;
-  unsigned char header_[kHeaderBytes] = {};
 };
 
 }  // namespace leaktrace::preload

@@ -10,9 +10,9 @@ constexpr std::uint32_t kLongestControl = 22;
 
 }  // namespace
 
-void TlsFollower::EndHeader(unsigned& requests) {
-  skip_ = static_cast<std::uint32_t>(header_[3]) << 8 | header_[4];
-  switch (header_[0]) {
+std::uint32_t TlsFollower::EndHeader(const unsigned char* header, unsigned& requests) {
+  const std::uint32_t payload = static_cast<std::uint32_t>(header[3]) << 8 | header[4];
+  switch (header[0]) {
     case kChangeCipherSpec:
       cipher_changed_ = true;
       break;
@@ -25,29 +25,19 @@ void TlsFollower::EndHeader(unsigned& requests) {
         break;
       }
       finished_ = true;
-      if (!answered_ || skip_ <= kLongestControl) break;
+      if (!answered_ || payload <= kLongestControl) break;
       answered_ = false;
       ++requests;
       break;
     default:
       break;
   }
+  return payload;
 }
 
 unsigned TlsFollower::Follow(const unsigned char* data, std::size_t bytes) {
   unsigned requests = 0;
-  for (std::size_t i = 0; i < bytes;) {
-    if (skip_ > 0) {
-      const std::size_t skipped = skip_ < bytes - i ? skip_ : bytes - i;
-      skip_ -= static_cast<std::uint32_t>(skipped);
-      i += skipped;
-      continue;
-    }
-    header_[kept_++] = data[i++];
-    if (kept_ < kHeaderBytes) continue;
-    kept_ = 0;
-    EndHeader(requests);
-  }
+  records_.Read(data, bytes, [&](const unsigned char* header) { return EndHeader(header, requests); });
   return requests;
 }
 

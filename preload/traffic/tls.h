@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "preload/traffic/frame_reader.h"
+
 namespace leaktrace::preload {
 
 // A request is the first application data after the server sent something. So requests that are pipelined into TLS, or
@@ -17,17 +19,15 @@ class TlsFollower {
   void Send() { answered_ = true; }
 
  private:
-  void EndHeader(unsigned& requests);
+  std::uint32_t EndHeader(const unsigned char* header, unsigned& requests);
 
   static constexpr unsigned kHeaderBytes = 5;
 
-  std::uint32_t skip_ = 0;  // what is left of the record
-  std::uint8_t kept_ = 0;
+  FrameReader<kHeaderBytes> records_;
   bool answered_ = false;
   bool cipher_changed_ = false;       // the client's ChangeCipherSpec came ...
   bool handshake_encrypted_ = false;  // ... and a handshake record behind it: TLS 1.2 or older
   bool finished_ = false;             // the client's part of the handshake is over
-  unsigned char header_[kHeaderBytes] = {};
 };
 
 }  // namespace leaktrace::preload
